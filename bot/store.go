@@ -1,0 +1,41 @@
+package bot
+
+import (
+	"context"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/engine"
+)
+
+// Facts is what the conversation reads. It never writes facts of jobs; it can only ask
+// (approvals.Service) and want (Wanter).
+type Facts interface {
+	// EventsAfter lists facts in order, at most limit.
+	EventsAfter(ctx context.Context, seq int64, limit int) ([]engine.Event, error)
+	// Cursor is the last event a reader has told.
+	Cursor(ctx context.Context, reader string) (int64, error)
+	// Request returns one request, or engine.ErrNotFound.
+	Request(ctx context.Context, id string) (approvals.Request, error)
+	// Jobs returns the jobs of a request with steps.
+	Jobs(ctx context.Context, requestID string) ([]engine.Job, error)
+}
+
+// Lists answers the list commands.
+type Lists interface {
+	// Requests lists newest first; filter: "", "pending", "running", "mine" (with user), "history" (with host).
+	Requests(ctx context.Context, filter, arg string, limit int) ([]approvals.Request, error)
+	// NewestDiscovery as in engine.Discoveries.
+	NewestDiscovery(ctx context.Context, cluster, host string) (engine.Discovery, error)
+	// Discovery returns the one a request made.
+	Discovery(ctx context.Context, requestID string) (engine.Discovery, error)
+}
+
+// Wanter stores what a person wants of a live job (pause, resume, cancel) and appends EventJobWanted.
+type Wanter interface {
+	Want(ctx context.Context, jobID string, w engine.Wanted, by approvals.Actor) (engine.Job, error)
+}
+
+// Live is the newest progress of running steps in this process: never stored, may be missing.
+type Live interface {
+	Progress(jobID string) (engine.LiveStep, bool)
+}

@@ -1,0 +1,35 @@
+// Package engine plans and runs rebuilds: it turns an approved plan into statements on servers,
+// and into facts that everybody else reads.
+//
+// # Flow
+//
+//	snapshot ─▶ Planner ─▶ Plan (frozen, digest) ─▶ approval (elsewhere) ─▶ Job ─▶ Dispatcher
+//	                                                                               │ one step at a time:
+//	                 look at the server ─▶ adopt what an earlier run finished      │
+//	                 ask the guard on the executing session                        │
+//	                 wait for the throttle                                         │
+//	                 rebuild, watched by the guard                                 │
+//	                 write the fact (bytes before and after) ◀─────────────────────┘
+//
+// # States
+//
+//	Job:  queued ─▶ running ⇄ paused ─▶ succeeded | failed | cancelled | refused
+//	Step: pending ─▶ running ─▶ done | skipped | failed | refused | unknown
+//
+// A job ends succeeded when every step is done or skipped, failed when a step failed or its
+// outcome is unknown, refused when the guard refused the host, cancelled when a person said so.
+//
+// # Failure behaviour
+//
+// Everything that protects a host fails closed: an error, a timeout or a half-known topology
+// refuses. Before a statement is sent its mark is durable (Journal.Step), so that whoever comes
+// next after a crash can tell from the server whether the table was rebuilt; an outcome nobody
+// can know is called unknown and stops the job. Settings of a server are recorded before they
+// are changed and restored by whoever finds them changed.
+//
+// # What it does not do
+//
+// It asks nobody for permission: a job can only exist after approval. It knows no chat, no
+// database of ours and no configuration file; those reach it through the small interfaces in
+// this package.
+package engine

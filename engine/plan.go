@@ -1,0 +1,120 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/guard"
+	"mysql-recycler/engine/rebuild"
+	"mysql-recycler/engine/tablespace"
+	"mysql-recycler/engine/throttle"
+	"mysql-recycler/engine/topology"
+)
+
+// Plan is what a person approves and exactly what runs: its digest is on the card, in the
+// button and checked again before the first statement. It is frozen when it is made; live
+// servers that no longer fit it stop the job.
+type Plan struct {
+	Cluster   string          `json:"cluster"`
+	Mode      rebuild.Mode    `json:"mode"`
+	Hosts     []HostPlan      `json:"hosts"`
+	Limits    throttle.Limits `json:"limits"`
+	LockWait  time.Duration   `json:"lock_wait"`
+	Parallel  int             `json:"parallel"`  // tables at once on one host
+	Tolerance float64         `json:"tolerance"` // share by which a table may have grown since the snapshot
+	Policy    Policy          `json:"policy"`
+	Snapshot  time.Time       `json:"snapshot"` // when the discovery it was made from was taken
+}
+
+// Policy is what the approver accepts beside the ordinary; every true value is on the card.
+type Policy struct {
+	AllowPrimary bool `json:"allow_primary,omitempty"`
+	AllowErrant  bool `json:"allow_errant,omitempty"`
+	AllowPartial bool `json:"allow_partial,omitempty"`
+	AllowCopy    bool `json:"allow_copy,omitempty"`
+	AllowUnsafe  bool `json:"allow_unsafe,omitempty"`
+	CheckRows    bool `json:"check_rows,omitempty"` // count rows before and after with the applier stopped
+}
+
+// HostPlan is the work on one server, which must still have this identity and role when it starts.
+type HostPlan struct {
+	Name     string          `json:"name"`
+	Addr     dbconn.Addr     `json:"addr"`
+	Identity dbconn.Identity `json:"identity"`
+	Role     topology.Role   `json:"role"`
+	Version  string          `json:"version"`
+	Steps    []PlannedStep   `json:"steps"`
+}
+
+// PlannedStep is one table of a plan with the reason for its method and what it should give back.
+type PlannedStep struct {
+	Seq       int            `json:"seq"`
+	Schema    string         `json:"schema"`
+	Table     string         `json:"table"`
+	Method    rebuild.Method `json:"method"`
+	Bytes     int64          `json:"bytes"`     // on disk at the snapshot
+	Predicted int64          `json:"predicted"` // on disk after the rebuild
+	Low       int64          `json:"low"`
+	High      int64          `json:"high"`
+	How       string         `json:"how"`
+	Estimate  time.Duration  `json:"estimate"`
+}
+
+// Digest is the SHA-256 of the plan's canonical JSON, in hex. Field order is the struct's, so
+// two equal plans have one digest.
+func (p Plan) Digest() string {
+	b, err := json.Marshal(p)
+	if err != nil { // a Plan holds nothing that cannot be marshalled
+		panic(fmt.Sprintf("marshal plan: %v", err))
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// Totals sums a plan over its hosts: tables, bytes on disk, bytes it should give back, and time
+// one table after the other.
+func (p Plan) Totals() (tables int, bytes, gain int64, estimate time.Duration) {
+	for _, h := range p.Hosts {
+		for _, s := range h.Steps {
+			tables++
+			bytes += s.Bytes
+			gain += s.Bytes - s.Predicted
+			estimate += s.Estimate
+		}
+	}
+	return tables, bytes, gain, estimate
+}
+
+// Discovery is one approved look at a cluster: its topology and, per inventoried host, the tables
+// with their predictions. Plans are made from it, never from a live server.
+type Discovery struct {
+	ID       string            `json:"id"` // the request that asked for it
+	Cluster  string            `json:"cluster"`
+	Target   string            `json:"target"` // host or cluster as asked
+	Topology topology.Topology `json:"topology"`
+	Hosts    []HostInventory   `json:"hosts"`
+	At       time.Time         `json:"at"`
+}
+
+// HostInventory is one host's tables, biggest gain first, and what the guard said of the host.
+type HostInventory struct {
+	Name    string        `json:"name"`
+	Tables  []TableReport `json:"tables"`
+	Verdict guard.Verdict `json:"verdict"`
+	Error   string        `json:"error,omitempty"` // why the inventory is missing, in words
+}
+
+// TableReport is a table with its prediction.
+type TableReport struct {
+	tablespace.Table
+	Prediction tablespace.Prediction `json:"prediction"`
+	Method     rebuild.Method        `json:"method"`
+}
+
+// Gain is what a rebuild should give back, in bytes; it can be negative, a rebuild can make a
+// table bigger.
+func (t TableReport) Gain() int64 { return t.FileBytes - t.Prediction.Bytes }

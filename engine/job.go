@@ -68,7 +68,7 @@ type Job struct {
 	Cluster   string
 	Host      string // name of the host (recycle) or the target asked for (discover)
 	Digest    string // of the approved plan
-	Plan      Plan   // recycle only; Hosts has exactly this job's host first
+	Plan      Plan   // recycle only: the whole approved plan; Host names this job's part of it
 	State     JobState
 	Wanted    Wanted
 	Reason    string // why it ended or waits, in words

@@ -14,7 +14,8 @@ var ErrLeaseLost = errors.New("the job's lease was taken over")
 var ErrNotFound = errors.New("not found")
 
 // Journal stores the facts of jobs. Each write is one transaction: it checks the lease's epoch,
-// changes the row by compare-and-set and appends the event (Event.Seq and At are given by the store).
+// changes the row by compare-and-set and appends the event (Event.Seq and At are given by the store;
+// an event with an empty Kind is not appended).
 type Journal interface {
 	// Job returns a job with its steps and unrestored settings.
 	Job(ctx context.Context, id string) (Job, error)
@@ -66,10 +67,11 @@ type Discoveries interface {
 // Problem is an error with a sentence and the next step for people. Code is a stable word for
 // scripts and translations.
 type Problem struct {
-	Code string
-	Text string
-	Next string // what to do about it
-	Err  error  // cause, for the log
+	Code    string
+	Text    string
+	Next    string   // what to do about it
+	Reasons []string // further sentences, one each: a guard's findings
+	Err     error    // cause, for the log
 }
 
 // Error implements error.

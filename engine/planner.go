@@ -1,0 +1,195 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"mysql-recycler/engine/guard"
+	"mysql-recycler/engine/rebuild"
+	"mysql-recycler/engine/tablespace"
+	"mysql-recycler/engine/topology"
+)
+
+// assumedRate is how fast a rebuild writes before a host's own rate is known, in bytes per second.
+// It is on the slow side of what two cores with a small buffer pool did (about 40 MiB/s), because a
+// window that is missed costs more than one that is not filled.
+const assumedRate = 25 << 20
+
+// stepOverhead is the part of a rebuild that does not depend on its size: locks, commit, looking.
+const stepOverhead = 2 * time.Second
+
+// PlanSpec is what a person asked for. Zero values mean the cluster's settings.
+type PlanSpec struct {
+	Target   Target
+	Filter   tablespace.Filter
+	Mode     rebuild.Mode
+	MinGain  int64
+	MinShare float64
+	Parallel int
+	MaxLag   time.Duration
+}
+
+// Planner freezes plans from stored discoveries. It never touches a host: a plan is made before
+// anybody approved anything.
+type Planner struct {
+	Discoveries Discoveries
+	Guard       *guard.Guard
+	Now         func() time.Time
+}
+
+// Plan builds the plan, or a *Problem that says why there is none: no_snapshot, stale_snapshot,
+// unknown_host, primary_refused, host_refused, nothing_to_do.
+func (p *Planner) Plan(ctx context.Context, s PlanSpec) (Plan, error) {
+	name := s.Target.Host.Name
+	if name == "" {
+		return Plan{}, &Problem{Code: "host_needed", Text: s.Target.Cluster + " is a cluster; a recycle runs on one host.",
+			Next: "Name one of its replicas."}
+	}
+	if err := p.refuseEarly(ctx, s); err != nil {
+		return Plan{}, err
+	}
+	d, err := p.Discoveries.NewestDiscovery(ctx, s.Target.Cluster, name)
+	if errors.Is(err, ErrNotFound) {
+		return Plan{}, &Problem{Code: "no_snapshot", Text: "There is no approved discovery of " + name + " yet.",
+			Next: "Discover it first: discover " + name}
+	}
+	if err != nil {
+		return Plan{}, fmt.Errorf("plan %s: %w", name, err)
+	}
+	set := s.Target.Settings
+	if age := p.Now().Sub(d.At); set.SnapshotAge > 0 && age > set.SnapshotAge {
+		return Plan{}, &Problem{Code: "stale_snapshot", Text: fmt.Sprintf("The newest discovery of %s is %s old; plans are made from at most %s.",
+			name, age.Round(time.Minute), set.SnapshotAge), Next: "Discover it again: discover " + name}
+	}
+	return p.freeze(s, d)
+}
+
+// refuseEarly lets the newest look at the cluster refuse a host at once, whether or not its tables
+// were inventoried: a primary has no inventory, and its reasons are what a person needs to read.
+func (p *Planner) refuseEarly(ctx context.Context, s PlanSpec) error {
+	d, err := p.Discoveries.NewestDiscovery(ctx, s.Target.Cluster, "")
+	if errors.Is(err, ErrNotFound) {
+		return nil // Plan answers no_snapshot
+	}
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", s.Target.Host.Name, err)
+	}
+	in, ok := d.Topology.Find(s.Target.Host.Name)
+	if !ok {
+		return nil
+	}
+	policy := s.Target.Settings.Policy
+	v := p.Guard.Ask(ctx, guard.Subject{Instance: in, Topology: d.Topology, Expect: guard.Expectation{
+		Replicated: p.mode(s) == rebuild.BinlogOn, AllowPrimary: policy.AllowPrimary,
+		AllowErrant: policy.AllowErrant, AllowPartial: policy.AllowPartial,
+	}})
+	if v.Allowed() {
+		return nil
+	}
+	code := "host_refused"
+	if in.Role == topology.RolePrimary {
+		code = "primary_refused"
+	}
+	return &Problem{Code: code, Text: fmt.Sprintf("%s is protected and will not be touched (seen %s).", s.Target.Host.Name,
+		d.At.UTC().Format("15:04:05 UTC")), Reasons: v.Reasons(), Next: "Choose a replica of " + s.Target.Cluster + "."}
+}
+
+// freeze selects and orders the tables, biggest gain first.
+func (p *Planner) freeze(s PlanSpec, d Discovery) (Plan, error) {
+	set := s.Target.Settings
+	in, ok := d.Topology.Find(s.Target.Host.Name)
+	if !ok || !in.Reached {
+		return Plan{}, &Problem{Code: "unknown_host", Text: s.Target.Host.Name + " was not reached by the newest discovery of " + d.Cluster + ".",
+			Next: "Discover it again: discover " + s.Target.Host.Name}
+	}
+	steps, left := p.steps(s, d)
+	if len(steps) == 0 {
+		return Plan{}, &Problem{Code: "nothing_to_do", Text: nothingToDo(s, left), Next: "A smaller --min-gain or --min-share offers more tables."}
+	}
+	limits := set.Limits
+	if s.MaxLag > 0 {
+		limits.MaxLag = s.MaxLag
+	}
+	return Plan{
+		Cluster: s.Target.Cluster, Mode: p.mode(s), Limits: limits, LockWait: set.LockWait,
+		Parallel: max(1, firstPositive(s.Parallel, set.Parallel)), Tolerance: set.Tolerance,
+		Policy: set.Policy, Snapshot: d.At,
+		Hosts: []HostPlan{{
+			Name: s.Target.Host.Name, Addr: in.Addr, Identity: in.Identity, Role: in.Role,
+			Version: in.Version.String(), Steps: steps,
+		}},
+	}, nil
+}
+
+// steps lists the tables worth a rebuild, and how many matched the filter but are not.
+func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int) {
+	set := s.Target.Settings
+	minGain := firstPositive(s.MinGain, set.MinGain)
+	minShare := firstPositive(s.MinShare, set.MinShare)
+	for _, h := range d.Hosts {
+		if h.Name != s.Target.Host.Name {
+			continue
+		}
+		for _, t := range h.Tables {
+			if !s.Filter.Match(t.Table) {
+				continue
+			}
+			if t.Method.Kind == rebuild.Leave || t.Gain() < minGain || float64(t.Gain()) < minShare*float64(t.FileBytes) {
+				left++
+				continue
+			}
+			steps = append(steps, PlannedStep{
+				Schema: t.Schema, Table: t.Name, Method: t.Method, Bytes: t.FileBytes,
+				Predicted: t.Prediction.Bytes, Low: t.Prediction.Low, High: t.Prediction.High,
+				How: t.Prediction.How, Estimate: estimate(t),
+			})
+		}
+	}
+	sort.SliceStable(steps, func(i, j int) bool {
+		return steps[i].Bytes-steps[i].Predicted > steps[j].Bytes-steps[j].Predicted
+	})
+	for i := range steps {
+		steps[i].Seq = i + 1
+	}
+	return steps, left
+}
+
+// estimate is a first guess of a rebuild's time: it reads the old file and writes the new one.
+func estimate(t TableReport) time.Duration {
+	work := t.Prediction.Bytes + t.FileBytes/4
+	return stepOverhead + time.Duration(float64(work)/assumedRate*float64(time.Second)).Round(time.Second)
+}
+
+func (p *Planner) mode(s PlanSpec) rebuild.Mode {
+	for _, m := range []rebuild.Mode{s.Mode, s.Target.Settings.Mode} {
+		if m != "" {
+			return m
+		}
+	}
+	return rebuild.BinlogOff
+}
+
+func nothingToDo(s PlanSpec, left int) string {
+	if left == 0 {
+		what := strings.Join(append(append([]string{}, s.Filter.Schemas...), s.Filter.Tables...), ", ")
+		if what == "" {
+			what = "any table"
+		}
+		return fmt.Sprintf("No table on %s matches %s.", s.Target.Host.Name, what)
+	}
+	return fmt.Sprintf("None of the %d matching table(s) on %s would give back enough to be worth a rebuild.", left, s.Target.Host.Name)
+}
+
+// firstPositive returns the first value above zero.
+func firstPositive[T int | int64 | float64](vs ...T) T {
+	for _, v := range vs {
+		if v > 0 {
+			return v
+		}
+	}
+	return 0
+}

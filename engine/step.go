@@ -1,0 +1,235 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/guard"
+	"mysql-recycler/engine/rebuild"
+	"mysql-recycler/engine/tablespace"
+	"mysql-recycler/engine/throttle"
+)
+
+// maxRuns bounds how often one table's statement is sent: lock waits and deadlocks are worth a
+// retry, but a table that lost this often needs a person.
+const maxRuns = 4
+
+// errStepOver ends the watchers when the statement has ended.
+var errStepOver = errors.New("the statement ended")
+
+// step rebuilds one table. again asks for another try (after a pause point); an error ends the job.
+func (r *run) step(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (again bool, err error) {
+	if s.State == StepPending {
+		if reason, err := r.unfit(ctx, h, s); err != nil || reason != "" {
+			return false, errors.Join(err, r.skip(ctx, s, reason))
+		}
+		if err := r.await(ctx, h, s); err != nil {
+			return false, err
+		}
+	}
+	res, err := r.rebuild(ctx, h, f, s)
+	switch {
+	case res.Outcome == rebuild.Done || res.Outcome == rebuild.Adopted:
+		return false, r.done(ctx, s, res)
+	case stopping(ctx, err):
+		return false, errors.Join(context.Cause(ctx), err) // left running on the server; adopted by whoever comes next
+	case res.Outcome == rebuild.Unknown:
+		return false, r.fail(ctx, s, StepUnknown, EventStepUnknown, rebuild.Unknown, err)
+	case res.Outcome == rebuild.Killed:
+		return r.killed(ctx, s, err)
+	}
+	return r.failed(ctx, s, err)
+}
+
+// unfit says why a table is no longer the one that was approved; empty when it still is.
+func (r *run) unfit(ctx context.Context, h *host, s *Step) (string, error) {
+	if s.Plan.Method.Kind == rebuild.Leave {
+		return s.Plan.Method.Reason, nil
+	}
+	size, err := tablespace.Size(ctx, h.server, h.server.Version, s.Plan.Schema, s.Plan.Table)
+	if errors.Is(err, tablespace.ErrNoTable) {
+		return "the table is gone since the plan was made", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look at %s.%s: %w", s.Plan.Schema, s.Plan.Table, err)
+	}
+	if limit := float64(s.Plan.Bytes) * (1 + r.job.Plan.Tolerance); r.job.Plan.Tolerance > 0 && float64(size) > limit {
+		return fmt.Sprintf("the table grew from %d to %d MiB, more than the approved %.0f %%", s.Plan.Bytes>>20, size>>20, r.job.Plan.Tolerance*100), nil
+	}
+	return "", nil
+}
+
+// await blocks until the throttle lets the table start; each change of reasons is a fact.
+func (r *run) await(ctx context.Context, h *host, s *Step) error {
+	return r.wish.unless(ctx, func(ctx context.Context) error {
+		return h.throttle.Wait(ctx, r.need(s), func(v throttle.Verdict) {
+			if err := r.tell(ctx, EventJobThrottled, v); err != nil {
+				r.log.Error("throttle not told", zap.Error(err))
+			}
+		})
+	})
+}
+
+func (r *run) need(s *Step) throttle.Table {
+	return throttle.Table{Schema: s.Plan.Schema, Name: s.Plan.Table, NeedBytes: s.Plan.High}
+}
+
+// rebuild runs the statement between three watchers, each of which may have it killed: the guard
+// (a promotion), the throttle (a critical limit), and people (cancel, pause now).
+func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (rebuild.Result, error) {
+	sctx, stop := context.WithCancelCause(ctx)
+	defer stop(errStepOver)
+	wctx, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	kill := func(err error) {
+		if err != nil && wctx.Err() == nil {
+			stop(fmt.Errorf("%w: %w", rebuild.ErrKill, err))
+		}
+	}
+	var g errgroup.Group
+	g.Go(func() error { kill(r.wish.interrupt(wctx, false)); return nil })
+	g.Go(func() error {
+		kill(r.o.Guard.Watch(wctx, h.server, h.topology, r.expect(h), r.o.WatchEvery))
+		return nil
+	})
+	g.Go(func() error { kill(h.throttle.During(wctx, r.need(s))); return nil })
+	res, err := f.Run(sctx, r.task(s), r.hooks(h, s))
+	unwatch()
+	return res, errors.Join(err, g.Wait())
+}
+
+func (r *run) task(s *Step) rebuild.Task {
+	return rebuild.Task{
+		Job: r.job.ID, Step: s.Seq, Schema: s.Plan.Schema, Table: s.Plan.Table, Method: s.Plan.Method,
+		Mode: r.job.Plan.Mode, LockWait: r.job.Plan.LockWait, Predicted: s.Plan.Predicted, Mark: s.Mark,
+	}
+}
+
+// hooks ask the guard on the executing session and make the mark durable before the statement.
+func (r *run) hooks(h *host, s *Step) rebuild.Hooks {
+	return rebuild.Hooks{
+		Permit: func(ctx context.Context, sess *dbconn.Session) error {
+			_, err := r.o.Guard.Permit(ctx, sess, h.topology, r.expect(h))
+			return err
+		},
+		Begin: func(ctx context.Context, m rebuild.Mark) error {
+			s.Mark, s.Before, s.Runs = m, m.BeforeBytes, s.Runs+1
+			if s.Started.IsZero() {
+				s.Started = time.Now()
+			}
+			return r.store(ctx, s, StepRunning, EventStepStarted, StepPending, StepRunning)
+		},
+		Progress: func(p rebuild.Progress) {
+			r.o.Live.set(r.job.ID, LiveStep{Seq: s.Seq, Table: s.Plan.Schema + "." + s.Plan.Table, Progress: p})
+		},
+	}
+}
+
+// done stores a rebuilt table with the bytes the server itself measured.
+func (r *run) done(ctx context.Context, s *Step, res rebuild.Result) error {
+	s.Outcome, s.Before, s.After, s.Took, s.Reason = res.Outcome, res.Before, res.After, res.Took, res.Late
+	s.Ended = time.Now()
+	return r.store(ctx, s, StepDone, EventTableProcessed, StepPending, StepRunning)
+}
+
+// killed decides what a confirmed kill means: a person's wish and the throttle put the table back
+// into the queue, the guard ends the job.
+func (r *run) killed(ctx context.Context, s *Step, cause error) (bool, error) {
+	var refused *guard.Refused
+	if errors.As(cause, &refused) {
+		r.notice(ctx, "alert", fmt.Sprintf("%s stopped being a replica while %s.%s was rebuilt: the statement was killed. %s",
+			r.job.Host, s.Plan.Schema, s.Plan.Table, refusal(refused.Verdict, cause)))
+		return false, errors.Join(r.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Killed, cause), refused)
+	}
+	var critical *throttle.Critical
+	if errors.As(cause, &critical) {
+		r.notice(ctx, "warning", fmt.Sprintf("Stopped %s.%s: %s. It is queued again.", s.Plan.Schema, s.Plan.Table, critical.Sentence()))
+	}
+	s.Mark = rebuild.Mark{}
+	return true, r.store(ctx, s, StepPending, "", StepRunning)
+}
+
+// failed retries what is worth it, lets the other tables go on where only this one is concerned,
+// and ends the job where the host is.
+func (r *run) failed(ctx context.Context, s *Step, err error) (bool, error) {
+	var refused *guard.Refused
+	if errors.As(err, &refused) {
+		return false, errors.Join(r.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Failed, err), refused)
+	}
+	var e *rebuild.Error
+	if !errors.As(err, &e) {
+		return false, errors.Join(r.fail(ctx, s, StepFailed, EventStepFailed, rebuild.Failed, err), err)
+	}
+	if e.Retry && s.Runs < maxRuns {
+		r.notice(ctx, "info", fmt.Sprintf("%s.%s: %s Trying again (%d of %d).", s.Plan.Schema, s.Plan.Table, e.Sentence(), s.Runs+1, maxRuns))
+		s.Mark = rebuild.Mark{}
+		if s.State == StepRunning {
+			if err := r.store(ctx, s, StepPending, "", StepRunning); err != nil {
+				return false, err
+			}
+		}
+		return true, sleep(ctx, time.Duration(s.Runs)*2*time.Second)
+	}
+	if err := r.fail(ctx, s, StepFailed, EventStepFailed, rebuild.Failed, err); err != nil {
+		return false, err
+	}
+	if e.StopsHost() {
+		return false, e
+	}
+	return false, nil
+}
+
+// fail stores a step's bad end.
+func (r *run) fail(ctx context.Context, s *Step, state StepState, kind EventKind, o rebuild.Outcome, cause error) error {
+	r.log.Error("step ended badly", zap.Int("step", s.Seq), zap.String("table", s.Plan.Schema+"."+s.Plan.Table), zap.Error(cause))
+	s.Outcome, s.Reason, s.Ended = o, sentence(cause), time.Now()
+	if err := r.store(ctx, s, state, kind, StepPending, StepRunning); err != nil {
+		return err
+	}
+	if state == StepUnknown {
+		return fmt.Errorf("the outcome of %s.%s is unknown: %w", s.Plan.Schema, s.Plan.Table, cause)
+	}
+	return nil
+}
+
+// skip stores that a table is left alone.
+func (r *run) skip(ctx context.Context, s *Step, reason string) error {
+	if reason == "" {
+		return nil
+	}
+	s.Reason, s.Ended = reason, time.Now()
+	return r.store(ctx, s, StepSkipped, EventStepSkipped, StepPending)
+}
+
+// store writes the step as it is now. An empty kind stores without a fact for readers.
+func (r *run) store(ctx context.Context, s *Step, to StepState, kind EventKind, from ...StepState) error {
+	e, err := r.event(kind, s.Seq, nil)
+	if err != nil {
+		return err
+	}
+	was := s.State
+	s.State = to
+	if err := r.o.Journal.SetStep(ctx, r.lease, StepChange{From: from, Step: *s, Event: e}); err != nil {
+		s.State = was
+		return fmt.Errorf("store step %d of %s: %w", s.Seq, r.job.ID, err)
+	}
+	return nil
+}
+
+// sleep waits, or ends with the context's cause.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}

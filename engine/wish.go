@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// wish is what people want of a running job, as the heartbeat last read it, and whether one of the
+// job's workers has to stop the others.
+type wish struct {
+	mu      sync.Mutex
+	want    Wanted
+	failed  error         // why the job must stop, set by the worker that found out
+	changed chan struct{} // closed and replaced at every change
+}
+
+func newWish(w Wanted) *wish { return &wish{want: w, changed: make(chan struct{})} }
+
+// get returns the wish, why the job must stop (nil: it need not), and a channel that is closed when
+// either changes.
+func (w *wish) get() (Wanted, error, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed != nil {
+		return w.want, w.failed, w.changed
+	}
+	if w.want == WantCancel {
+		return w.want, errCancelled, w.changed
+	}
+	return w.want, nil, w.changed
+}
+
+// set stores what people want now.
+func (w *wish) set(v Wanted) { w.change(func() bool { was := w.want; w.want = v; return was != v }) }
+
+// fail stops all workers of the job; the first reason stays.
+func (w *wish) fail(err error) {
+	w.change(func() bool {
+		first := w.failed == nil
+		if first {
+			w.failed = err
+		}
+		return first
+	})
+}
+
+func (w *wish) change(f func() bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if f() {
+		close(w.changed)
+		w.changed = make(chan struct{})
+	}
+}
+
+// interrupt blocks until what is being done must stop, and says why; nil when ctx ends. A pause
+// that lets the running table end interrupts only what waits to start.
+func (w *wish) interrupt(ctx context.Context, waiting bool) error {
+	for {
+		want, err, changed := w.get()
+		switch {
+		case err != nil:
+			return err
+		case want == WantPauseNow, waiting && want == WantPause:
+			return errPaused
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+// unless runs what waits to start beside the wish: it ends early with errPaused, errCancelled or
+// another worker's failure.
+func (w *wish) unless(ctx context.Context, f func(context.Context) error) error {
+	wctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var g errgroup.Group
+	var why, err error
+	g.Go(func() error {
+		if why = w.interrupt(wctx, true); why != nil {
+			stop()
+		}
+		return nil
+	})
+	g.Go(func() error {
+		defer stop()
+		err = f(wctx)
+		return nil
+	})
+	_ = g.Wait() // both answer through why and err
+	if err != nil && why != nil && ctx.Err() == nil {
+		return why
+	}
+	return err
+}

@@ -1,3 +1,5 @@
+//go:build wip
+
 package engine
 
 import (
@@ -10,7 +12,6 @@ import (
 
 	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/rebuild"
-	"mysql-recycler/engine/tablespace"
 	"mysql-recycler/engine/topology"
 )
 
@@ -21,17 +22,6 @@ const assumedRate = 25 << 20
 
 // stepOverhead is the part of a rebuild that does not depend on its size: locks, commit, looking.
 const stepOverhead = 2 * time.Second
-
-// PlanSpec is what a person asked for. Zero values mean the cluster's settings.
-type PlanSpec struct {
-	Target   Target
-	Filter   tablespace.Filter
-	Mode     rebuild.Mode
-	MinGain  int64
-	MinShare float64
-	Parallel int
-	MaxLag   time.Duration
-}
 
 // Planner freezes plans from stored discoveries. It never touches a host: a plan is made before
 // anybody approved anything.

@@ -1,0 +1,19 @@
+package engine
+
+import (
+	"time"
+
+	"mysql-recycler/engine/rebuild"
+	"mysql-recycler/engine/tablespace"
+)
+
+// PlanSpec is what a person asked for. Zero values mean the cluster's settings.
+type PlanSpec struct {
+	Target   Target
+	Filter   tablespace.Filter
+	Mode     rebuild.Mode
+	MinGain  int64
+	MinShare float64
+	Parallel int
+	MaxLag   time.Duration
+}

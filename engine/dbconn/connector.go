@@ -1,0 +1,142 @@
+package dbconn
+
+import (
+	"context"
+	"crypto/tls"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// connector dials connections of one server and asks each of them who answered, so that a pool
+// never mixes two servers behind one address.
+type connector struct {
+	driver.Connector
+	server *Server
+}
+
+// connector builds the connector of a server. readTimeout bounds each answer; 0 does not.
+func (s *Server) connector(readTimeout time.Duration, multi bool) (driver.Connector, error) {
+	c := mysql.NewConfig()
+	c.User = s.access.User
+	c.Net = "tcp"
+	c.Addr = s.Addr.canonical().String()
+	c.Timeout = s.access.dialTimeout()
+	c.ReadTimeout = readTimeout
+	c.WriteTimeout = s.access.readTimeout()
+	c.InterpolateParams = true // one round trip instead of three; utf8mb4 makes it safe
+	c.MultiStatements = multi
+	c.DialFunc = s.access.Dial
+	c.Logger = &mysql.NopLogger{} // every error it would print is also returned
+	c.ConnectionAttributes = "program_name:mysql-recycler"
+	if s.access.TLS != nil {
+		c.TLS = s.access.TLS.Clone()
+		if c.TLS.ServerName == "" && !c.TLS.InsecureSkipVerify {
+			c.TLS.ServerName = s.Addr.Host
+		}
+		c.TLS.MinVersion = max(c.TLS.MinVersion, tls.VersionTLS12)
+	}
+	if s.access.Password != nil {
+		if err := c.Apply(mysql.BeforeConnect(s.password)); err != nil {
+			return nil, fmt.Errorf("prepare the connection: %w", err)
+		}
+	}
+	base, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection: %w", err)
+	}
+	return &connector{Connector: base, server: s}, nil
+}
+
+// password reads the secret for one dial. Its own error is not passed on: it could quote the secret.
+func (s *Server) password(_ context.Context, c *mysql.Config) error {
+	secret, err := s.access.Password()
+	if err != nil {
+		return errSecret
+	}
+	c.Passwd = secret
+	return nil
+}
+
+// Connect implements driver.Connector. Only the first connection of a server decides who it is;
+// Open waits for it before anybody else can ask for one.
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.identify(ctx, conn); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// identify asks a fresh connection who answered, and compares.
+func (c *connector) identify(ctx context.Context, conn driver.Conn) error {
+	facts, err := driverFacts(ctx, conn)
+	if err != nil {
+		return err
+	}
+	id, err := facts.Identity()
+	if err != nil {
+		return err
+	}
+	if c.server.Identity != "" {
+		if c.server.Identity != id {
+			return fmt.Errorf("%w: %s, it was %s", errIdentity, id, c.server.Identity)
+		}
+		return nil
+	}
+	version, err := facts.Version()
+	if err != nil {
+		return err
+	}
+	c.server.Identity, c.server.ServerID, c.server.Version, c.server.facts = id, facts.ServerID(), version, facts
+	return nil
+}
+
+// driverFacts runs FactsSQL on a connection that database/sql does not own yet.
+func driverFacts(ctx context.Context, conn driver.Conn) (Facts, error) {
+	q, ok := conn.(driver.QueryerContext)
+	if !ok {
+		return nil, errors.New("ask the server what it is: the driver cannot query")
+	}
+	rows, err := q.QueryContext(ctx, FactsSQL, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask the server what it is: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	facts := Facts{}
+	values := make([]driver.Value, len(rows.Columns()))
+	for {
+		err := rows.Next(values)
+		if errors.Is(err, io.EOF) {
+			return facts, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ask the server what it is: %w", err)
+		}
+		if len(values) == 2 {
+			facts[strings.ToLower(text(values[0]))] = text(values[1])
+		}
+	}
+}
+
+// text is a value of the text protocol.
+func text(v driver.Value) string {
+	switch v := v.(type) {
+	case []byte:
+		return string(v)
+	case string:
+		return v
+	case nil:
+		return ""
+	}
+	return fmt.Sprint(v)
+}

@@ -1,0 +1,97 @@
+package dbconn
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// FactsSQL asks a server what it is. SHOW GLOBAL VARIABLES answers on every version of both
+// flavors and leaves out the variables a version does not have, so it needs no dialect. Long values
+// are cut at 1024 characters there, which is why GTID sets are not in the list.
+const FactsSQL = `SHOW GLOBAL VARIABLES WHERE Variable_name IN (` +
+	`'version','version_comment','server_uuid','server_id','hostname','port','datadir','basedir',` +
+	`'report_host','report_port','read_only','super_read_only','innodb_read_only','log_bin',` +
+	`'log_slave_updates','log_replica_updates','gtid_mode','gtid_strict_mode','gtid_domain_id',` +
+	`'wsrep_on','wsrep_cluster_name','aurora_version','group_replication_group_name',` +
+	`'group_replication_single_primary_mode','performance_schema','maxscale_version',` +
+	`'rpl_semi_sync_master_enabled','rpl_semi_sync_source_enabled',` +
+	`'rpl_semi_sync_master_wait_for_slave_count','rpl_semi_sync_source_wait_for_replica_count',` +
+	`'innodb_ddl_threads')`
+
+// Facts are the answers to FactsSQL by lower-case variable name. A variable the server does not
+// have is missing.
+type Facts map[string]string
+
+// ReadFacts asks the server on the given connection.
+func ReadFacts(ctx context.Context, q Querier) (Facts, error) {
+	rows, err := q.QueryContext(ctx, FactsSQL)
+	if err != nil {
+		return nil, fmt.Errorf("ask the server what it is: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	answers, err := ReadRows(rows)
+	if err != nil {
+		return nil, fmt.Errorf("ask the server what it is: %w", err)
+	}
+	return FactsOf(answers), nil
+}
+
+// FactsOf turns the rows of FactsSQL into facts.
+func FactsOf(rows []Row) Facts {
+	f := make(Facts, len(rows))
+	for _, r := range rows {
+		f[strings.ToLower(r.Text("Variable_name"))] = r.Text("Value")
+	}
+	return f
+}
+
+// On reports whether a variable is ON, YES or a number other than 0.
+func (f Facts) On(name string) bool {
+	switch v := strings.ToUpper(f[name]); v {
+	case "", "OFF", "NO", "0", "FALSE":
+		return false
+	case "ON", "YES", "TRUE", "ON_PERMISSIVE":
+		return true
+	default:
+		n, err := strconv.Atoi(v)
+		return err == nil && n != 0
+	}
+}
+
+// Has reports whether the server has the variable at all.
+func (f Facts) Has(name string) bool { _, ok := f[name]; return ok }
+
+// Version is the server's version.
+func (f Facts) Version() (Version, error) { return ParseVersion(f["version"]) }
+
+// ServerID is @@server_id, 0 if it is not told.
+func (f Facts) ServerID() uint32 {
+	n, err := strconv.ParseUint(f["server_id"], 10, 32)
+	if err != nil {
+		return 0
+	}
+	return uint32(n)
+}
+
+// Identity is a server's own name for itself: @@server_uuid on MySQL; on MariaDB, which has
+// none, a digest of server_id, hostname, port and datadir.
+type Identity string
+
+// Identity is the server's identity; it fails when the server tells too little to have one.
+func (f Facts) Identity() (Identity, error) {
+	if uuid := f["server_uuid"]; uuid != "" {
+		return Identity(strings.ToLower(uuid)), nil
+	}
+	parts := []string{f["server_id"], f["hostname"], f["port"], f["datadir"]}
+	for _, p := range parts {
+		if p == "" {
+			return "", fmt.Errorf("identify the server: it tells no server_uuid, and not all of server_id, hostname, port and datadir")
+		}
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return Identity("m-" + hex.EncodeToString(sum[:8])), nil
+}

@@ -1,0 +1,135 @@
+package configs
+
+import "time"
+
+// Cluster is one replication cluster: its servers, its people and its limits.
+type Cluster struct {
+	// Name is what people type. Required.
+	Name string `yaml:"name"`
+	// Environment is production, staging or development; production asks once more before an
+	// approval counts. Defaults to "production".
+	Environment string `yaml:"environment"`
+	// Region is the queue of the workers that can reach the servers. Defaults to "default".
+	Region string `yaml:"region"`
+	// Channel is the id of the channel (C…, G…) where the cluster's threads are. Required.
+	Channel string `yaml:"channel"`
+	// Channels are further channels from which its commands are accepted.
+	Channels []string `yaml:"channels"`
+	// Hosts are the servers that can be named. Required.
+	Hosts []Host `yaml:"hosts"`
+	// Allow are patterns of what discovery may follow beyond hosts: names (db-prod-*; a star stops
+	// at a dot), addresses (10.0.*), networks (10.0.0.0/24), each with :port if need be.
+	// Credentials are sent nowhere else.
+	Allow []string `yaml:"allow"`
+	// MySQL is the login for this cluster; what is left out comes from the section mysql.
+	MySQL MySQL `yaml:"mysql"`
+	// Approvers of this cluster; when nobody is named, those of the section approvals.
+	Approvers Approvers `yaml:"approvers"`
+	// Rebuild is how tables are rebuilt here.
+	Rebuild Rebuild `yaml:"rebuild"`
+	// Limits hold a job back, or stop it, while a server is busy.
+	Limits Limits `yaml:"limits"`
+	// Policy permits what is refused by default.
+	Policy Policy `yaml:"policy"`
+	// HeartbeatTable is schema.table written by pt-heartbeat, to read the lag from.
+	HeartbeatTable string `yaml:"heartbeat_table"`
+	// External is a source of truth that is asked about each host's role before it is touched.
+	External External `yaml:"external"`
+}
+
+// Host is one server.
+type Host struct {
+	// Name is what people type. Required.
+	Name string `yaml:"name"`
+	// Addr is host:port; without it, the name and port 3306.
+	Addr string `yaml:"addr"`
+}
+
+// TLS is how a connection to a server is protected.
+type TLS struct {
+	// Mode is disabled, required (encrypted, the server is not verified), verify-ca or
+	// verify-identity. There is no "preferred": it would let the network choose plain text.
+	// Defaults to "required".
+	Mode string `yaml:"mode"`
+	// CA is a PEM file of certificate authorities; without it, the system's.
+	CA string `yaml:"ca"`
+	// Cert is a PEM file with the client certificate.
+	Cert string `yaml:"cert"`
+	// Key is a PEM file with the client certificate's key.
+	Key string `yaml:"key"`
+	// ServerName is the name to expect in the server's certificate, if not the address.
+	ServerName string `yaml:"server_name"`
+}
+
+// Rebuild is how tables are chosen and rebuilt.
+type Rebuild struct {
+	// Mode is binlog-off (only the server itself changes) or binlog-on. Defaults to "binlog-off".
+	Mode string `yaml:"mode"`
+	// Parallel is how many tables of one host are rebuilt at once. Defaults to 1.
+	Parallel int `yaml:"parallel"`
+	// LockWait bounds how long a rebuild waits for a table's lock, and so every stall it can
+	// cause. Defaults to "5s".
+	LockWait time.Duration `yaml:"lock_wait"`
+	// MinServing is how many other replicas must be serving while one is rebuilt. Defaults to 1.
+	MinServing int `yaml:"min_serving"`
+	// MinGain is the gain below which a table is not offered. Defaults to "64MiB".
+	MinGain Size `yaml:"min_gain"`
+	// MinShare is the share of its file, 0 to 1, below which a table is not offered. Defaults to
+	// 0.1.
+	MinShare float64 `yaml:"min_share"`
+	// Tolerance is the share by which a table may have grown since the plan. Defaults to 0.2.
+	Tolerance float64 `yaml:"tolerance"`
+}
+
+// Limits bound one job; 0 turns a limit off.
+type Limits struct {
+	// MaxLag holds a start back while a replica is further behind. Defaults to "10s".
+	MaxLag time.Duration `yaml:"max_lag"`
+	// CriticalLag stops a running rebuild. Defaults to "5m".
+	CriticalLag time.Duration `yaml:"critical_lag"`
+	// ThreadsRunning holds a start back while more threads are running. Defaults to 40.
+	ThreadsRunning int `yaml:"threads_running"`
+	// HistoryLength holds a start back while InnoDB's history list is longer. Defaults to 1000000.
+	HistoryLength int64 `yaml:"history_length"`
+	// LongTrx holds a start back while a transaction older than this is open on the table.
+	// Defaults to "10s".
+	LongTrx time.Duration `yaml:"long_trx"`
+	// DiskFree is what must stay free beside the new file. Defaults to "5GiB".
+	DiskFree Size `yaml:"disk_free"`
+}
+
+// Policy permits what is otherwise refused. What is true here is written on every card.
+type Policy struct {
+	// AllowPrimary lets a primary be rebuilt in mode binlog-on; needs min_approvals of 2 or more.
+	// Defaults to false.
+	AllowPrimary bool `yaml:"allow_primary"`
+	// AllowErrant lets binlog-on make a transaction of a replica's own. Defaults to false.
+	AllowErrant bool `yaml:"allow_errant"`
+	// AllowPartial lets work start while part of the cluster did not answer. Defaults to false.
+	AllowPartial bool `yaml:"allow_partial"`
+	// AllowCopy lets tables be copied where the server cannot rebuild them in place; writes to
+	// them wait meanwhile. Defaults to false.
+	AllowCopy bool `yaml:"allow_copy"`
+	// AllowUnsafe lets tables be rebuilt under traffic on versions known to lose rows then.
+	// Defaults to false.
+	AllowUnsafe bool `yaml:"allow_unsafe"`
+}
+
+// External is an HTTP service that knows every host's role. It can only refuse, and it refuses
+// when it does not answer.
+type External struct {
+	// URL with {cluster}, {host}, {addr} and {port} filled in per question; empty asks nobody.
+	URL string `yaml:"url"`
+	// Token is sent as a bearer token.
+	Token Secret `yaml:"token"`
+	// TokenFile holds the token.
+	TokenFile string `yaml:"token_file"`
+	// JSONPath names the field of the answer that tells the role, for example data.role.
+	JSONPath string `yaml:"json_path"`
+	// Replica are the values of that field that permit work. Defaults to ["replica"].
+	Replica []string `yaml:"replica"`
+	// Timeout bounds one question. Defaults to "2s".
+	Timeout time.Duration `yaml:"timeout"`
+	// Retries is how often a question without an answer is asked again. Defaults to 1.
+	Retries int `yaml:"retries"`
+}

@@ -1,0 +1,119 @@
+package configs
+
+import "time"
+
+// Config is the whole configuration. Every field says its default in its comment; a test holds
+// the comments, Defaults and recycler.example.yaml together.
+type Config struct {
+	Slack     Slack     `yaml:"slack"`
+	Storage   Storage   `yaml:"storage"`
+	Log       Log       `yaml:"log"`
+	Language  Language  `yaml:"language"`
+	Approvals Approvals `yaml:"approvals"`
+	Engine    Engine    `yaml:"engine"`
+	// MySQL is how servers are reached, unless their cluster says otherwise.
+	MySQL MySQL `yaml:"mysql"`
+	// Clusters are the only servers that can be named, reached or changed.
+	Clusters []Cluster `yaml:"clusters"`
+}
+
+// Slack is the chat side.
+type Slack struct {
+	// BotToken (xoxb-…) speaks to the Web API. Required; RECYCLER_SLACK_BOT_TOKEN overrides it.
+	BotToken Secret `yaml:"bot_token"`
+	// BotTokenFile is a file that holds the bot token.
+	BotTokenFile string `yaml:"bot_token_file"`
+	// AppToken (xapp-…) opens Socket Mode. Required; RECYCLER_SLACK_APP_TOKEN overrides it.
+	AppToken Secret `yaml:"app_token"`
+	// AppTokenFile is a file that holds the app token.
+	AppTokenFile string `yaml:"app_token_file"`
+	// APIURL is the root of the Web API. It must be https, except on this machine.
+	// Defaults to "https://slack.com/api/".
+	APIURL string `yaml:"api_url"`
+	// Command is the slash command the app was given. Defaults to "/recycle".
+	Command string `yaml:"command"`
+	// Sockets is how many Socket Mode connections are held open, 1 to 10; with two, no click is
+	// lost while Slack replaces one. Defaults to 2.
+	Sockets int `yaml:"sockets"`
+	// Home says whether the app's home tab is filled. Defaults to true.
+	Home bool `yaml:"home"`
+}
+
+// Storage is where requests, jobs and events are kept.
+type Storage struct {
+	// URL is sqlite://PATH with an absolute path on a local disk; RECYCLER_STORAGE_URL overrides it.
+	// Defaults to "sqlite:///var/lib/recycler/state.db".
+	URL string `yaml:"url"`
+}
+
+// Log is what the process writes to standard error.
+type Log struct {
+	// Level is debug, info, warn or error; RECYCLER_LOG_LEVEL overrides it. Defaults to "info".
+	Level string `yaml:"level"`
+	// Format is json (one object a line) or console (for reading). Defaults to "json".
+	Format string `yaml:"format"`
+}
+
+// Language is what the bot speaks: en (English) or zh (Simplified Chinese).
+type Language struct {
+	// Default is spoken where nothing else is set. Defaults to "en".
+	Default string `yaml:"default"`
+	// Channels maps channel ids to the language of their shared messages.
+	Channels map[string]string `yaml:"channels"`
+}
+
+// Approvals is the second-person rule.
+type Approvals struct {
+	// Discovery is second_person (reading a host needs an approval too) or none. Defaults to
+	// "second_person".
+	Discovery string `yaml:"discovery"`
+	// Expires is how long a request can be approved. Defaults to "4h".
+	Expires time.Duration `yaml:"expires"`
+	// Approvers may approve for every cluster that names none of its own.
+	Approvers Approvers `yaml:"approvers"`
+}
+
+// Approvers are the people who may approve. The requester never may, whoever is listed.
+type Approvers struct {
+	// Users are member ids (U…, W…).
+	Users []string `yaml:"users"`
+	// Groups are user group ids (S…); their members are read afresh on a click.
+	Groups []string `yaml:"groups"`
+	// MinApprovals is how many different people must approve. Defaults to 1.
+	MinApprovals int `yaml:"min_approvals"`
+}
+
+// Empty reports whether nobody is named.
+func (a Approvers) Empty() bool { return len(a.Users) == 0 && len(a.Groups) == 0 }
+
+// Engine is how this process works.
+type Engine struct {
+	// Workers is how many hosts are worked on at once by this process. Defaults to 4.
+	Workers int `yaml:"workers"`
+	// SnapshotMaxAge is the age up to which a discovery can make a plan. Defaults to "24h".
+	SnapshotMaxAge time.Duration `yaml:"snapshot_max_age"`
+	// LeaseTTL is how long a worker owns a job without renewing; it renews every third of it.
+	// Defaults to "15s".
+	LeaseTTL time.Duration `yaml:"lease_ttl"`
+	// ProgressInterval is how often a running job's message may be edited. Defaults to "3s".
+	ProgressInterval time.Duration `yaml:"progress_interval"`
+	// RescueAfter is how long after its worker fell silent a job is offered to others; never
+	// shorter than lease_ttl. Defaults to "15s".
+	RescueAfter time.Duration `yaml:"rescue_after"`
+}
+
+// MySQL is a login and how the connection is made.
+type MySQL struct {
+	// User is the account on every server. Defaults to "recycler".
+	User string `yaml:"user"`
+	// Password of the account; RECYCLER_DB_PASSWORD overrides the one of the section mysql.
+	Password Secret `yaml:"password"`
+	// PasswordFile holds the password and is read at every connect, so a rotated one is picked up.
+	PasswordFile string `yaml:"password_file"`
+	// TLS of the connection.
+	TLS TLS `yaml:"tls"`
+	// DialTimeout bounds the opening of one connection. Defaults to "5s".
+	DialTimeout time.Duration `yaml:"dial_timeout"`
+	// ReadTimeout bounds one reading statement; a rebuild is never bounded by it. Defaults to "10s".
+	ReadTimeout time.Duration `yaml:"read_timeout"`
+}

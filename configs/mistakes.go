@@ -1,0 +1,75 @@
+package configs
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Mistake is one thing to put right, at its path in the file: clusters[1].hosts[0].addr.
+type Mistake struct {
+	Path string
+	Text string
+}
+
+// String is "path: text".
+func (m Mistake) String() string {
+	if m.Path == "" {
+		return m.Text
+	}
+	return m.Path + ": " + m.Text
+}
+
+// Error lists everything wrong with a configuration, first what could not be read, then what
+// makes no sense, each in the order of the sections.
+type Error struct {
+	File     string
+	Mistakes []Mistake
+}
+
+// Error implements error, one mistake a line.
+func (e *Error) Error() string {
+	lines := make([]string, 0, 1+len(e.Mistakes))
+	lines = append(lines, e.Sentence())
+	for _, m := range e.Mistakes {
+		lines = append(lines, "  "+m.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Sentence is the first line for people.
+func (e *Error) Sentence() string {
+	if len(e.Mistakes) == 1 {
+		return fmt.Sprintf("the configuration %s has 1 mistake:", e.File)
+	}
+	return fmt.Sprintf("the configuration %s has %d mistakes:", e.File, len(e.Mistakes))
+}
+
+// Hint is what to do next.
+func (e *Error) Hint() string {
+	return "configs/recycler.example.yaml shows every key with its default"
+}
+
+// mistakes collects while the rest is still checked.
+type mistakes []Mistake
+
+// add notes a mistake at a path.
+func (m *mistakes) add(path, format string, args ...any) {
+	*m = append(*m, Mistake{Path: path, Text: fmt.Sprintf(format, args...)})
+}
+
+// err notes an error, if there is one.
+func (m *mistakes) err(path string, err error) {
+	if err != nil {
+		*m = append(*m, Mistake{Path: path, Text: err.Error()})
+	}
+}
+
+// has reports whether a path already has a mistake, so that one slip is not told twice.
+func (m *mistakes) has(path string) bool {
+	for _, k := range *m {
+		if k.Path == path {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,159 @@
+package configs
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+var (
+	channelID = regexp.MustCompile(`^[CG][A-Z0-9]{2,}$`)
+	userID    = regexp.MustCompile(`^[UW][A-Z0-9]{2,}$`)
+	groupID   = regexp.MustCompile(`^S[A-Z0-9]{2,}$`)
+	command   = regexp.MustCompile(`^/[a-z0-9_-]{1,31}$`)
+)
+
+// validate checks every section; what it refuses would fail later and worse.
+func (c *Config) validate(m *mistakes) {
+	c.Slack.validate(m)
+	c.Storage.validate(m)
+	oneOf(m, "log.level", c.Log.Level, "debug", "info", "warn", "error")
+	oneOf(m, "log.format", c.Log.Format, "json", "console")
+	oneOf(m, "language.default", c.Language.Default, "en", "zh")
+	for _, id := range sortedLanguages(c.Language.Channels) {
+		form(m, "language.channels."+id, id, channelID, "a channel id (C… or G…)")
+		oneOf(m, "language.channels."+id, c.Language.Channels[id], "en", "zh")
+	}
+	oneOf(m, "approvals.discovery", c.Approvals.Discovery, "second_person", "none")
+	between(m, "approvals.expires", c.Approvals.Expires, time.Minute, 30*24*time.Hour)
+	c.Approvals.Approvers.validate(m, "approvals.approvers")
+	c.Engine.validate(m)
+	c.MySQL.validate(m, "mysql")
+	if len(c.Clusters) == 0 {
+		m.add("clusters", "is empty; at least one cluster is needed")
+	}
+	for i := range c.Clusters {
+		c.Clusters[i].validate(m, fmt.Sprintf("clusters[%d]", i), c.MySQL, c.Approvals.Approvers)
+	}
+	c.unique(m)
+}
+
+func (s Slack) validate(m *mistakes) {
+	checkToken(m, "slack.bot_token", s.BotToken, s.BotTokenFile, "xoxb-", "RECYCLER_SLACK_BOT_TOKEN")
+	checkToken(m, "slack.app_token", s.AppToken, s.AppTokenFile, "xapp-", "RECYCLER_SLACK_APP_TOKEN")
+	if u := webURL(m, "slack.api_url", s.APIURL); u != nil && u.Scheme == "http" && !loopback(u.Hostname()) {
+		m.add("slack.api_url", "would send the tokens in plain text; use https")
+	}
+	form(m, "slack.command", s.Command, command, "a slash command of lower case letters, for example /recycle")
+	between(m, "slack.sockets", s.Sockets, 1, 10)
+}
+
+// checkToken checks a token's form without ever showing it.
+func checkToken(m *mistakes, path string, t Secret, from, prefix, variable string) {
+	switch {
+	case t.Set() && !strings.HasPrefix(t.Reveal(), prefix):
+		m.add(path, "is not such a token; it begins with %s", prefix)
+	case !t.Set() && from == "" && !m.has(path):
+		m.add(path, "is missing; set it in %s, in %s_FILE, or as %s_file", variable, variable, path)
+	}
+}
+
+func (s Storage) validate(m *mistakes) {
+	u, err := url.Parse(s.URL)
+	switch {
+	case err != nil: // the text is left out: a URL can hold a password
+		m.add("storage.url", "is not a URL")
+	case u.Scheme != "sqlite":
+		m.add("storage.url", "this version keeps its state in SQLite only; write sqlite:///absolute/path/state.db")
+	case u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasSuffix(u.Path, "/"):
+		m.add("storage.url", "needs the absolute path of a file after sqlite://, for example sqlite:///var/lib/recycler/state.db")
+	case u.RawQuery != "" || u.Fragment != "":
+		m.add("storage.url", "takes a path and nothing else")
+	}
+}
+
+func (a Approvers) validate(m *mistakes, path string) {
+	ids(m, path+".users", a.Users, userID, "a member id (U… or W…)")
+	ids(m, path+".groups", a.Groups, groupID, "a user group id (S…)")
+	between(m, path+".min_approvals", a.MinApprovals, 1, 10)
+}
+
+func (e Engine) validate(m *mistakes) {
+	between(m, "engine.workers", e.Workers, 1, 256)
+	between(m, "engine.snapshot_max_age", e.SnapshotMaxAge, time.Minute, 90*24*time.Hour)
+	between(m, "engine.lease_ttl", e.LeaseTTL, 5*time.Second, 10*time.Minute)
+	between(m, "engine.progress_interval", e.ProgressInterval, time.Second, 10*time.Minute)
+	between(m, "engine.rescue_after", e.RescueAfter, max(e.LeaseTTL, 5*time.Second), time.Hour)
+}
+
+// validate checks a login. The password may be empty: some accounts have none.
+func (l MySQL) validate(m *mistakes, path string) {
+	if l.User == "" || len(l.User) > 80 || strings.ContainsAny(l.User, "\x00\n\r") {
+		m.add(path+".user", "needs a user name of 1 to 80 characters")
+	}
+	between(m, path+".dial_timeout", l.DialTimeout, 100*time.Millisecond, time.Minute)
+	between(m, path+".read_timeout", l.ReadTimeout, 100*time.Millisecond, 10*time.Minute)
+	l.TLS.validate(m, path+".tls")
+}
+
+// oneOf refuses a word outside a list.
+func oneOf(m *mistakes, path, value string, valid ...string) {
+	if slices.Contains(valid, value) {
+		return
+	}
+	if near := nearest(value, valid); near != "" {
+		m.add(path, "%q is unknown; did you mean %s?", value, near)
+		return
+	}
+	m.add(path, "%q is unknown; write %s", value, strings.Join(valid, ", "))
+}
+
+// between refuses a value outside its bounds, and tells the bounds. A value that could not be
+// read is still its default, so nothing is told twice.
+func between[T int | int64 | float64 | time.Duration | Size](m *mistakes, path string, v, low, high T) {
+	if v < low || v > high {
+		m.add(path, "%v is outside %v to %v", v, low, high)
+	}
+}
+
+// form refuses text that does not look like what it must be.
+func form(m *mistakes, path, value string, pattern *regexp.Regexp, what string) {
+	if !pattern.MatchString(value) {
+		m.add(path, "%q is not %s", value, what)
+	}
+}
+
+// ids checks a list of ids and finds what is there twice.
+func ids(m *mistakes, path string, list []string, pattern *regexp.Regexp, what string) {
+	for i, id := range list {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		form(m, at, id, pattern, what)
+		if slices.Contains(list[:i], id) {
+			m.add(at, "%s is listed twice", id)
+		}
+	}
+}
+
+// webURL parses an http or https URL without credentials in it.
+func webURL(m *mistakes, path, text string) *url.URL {
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		m.add(path, "is not an http or https URL")
+		return nil
+	}
+	if u.User != nil {
+		m.add(path, "must not hold a user or a password")
+		return nil
+	}
+	return u
+}
+
+// loopback reports whether a host is this machine.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mysql-recycler/configs"
+)
+
+// defaultConfig is where a package or an image puts the configuration.
+const defaultConfig = "/etc/recycler/recycler.yaml"
+
+func configCommand() *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "Look at the configuration"}
+	var path string
+	check := &cobra.Command{
+		Use: "check", Short: "Report every mistake of the configuration", Args: cobra.NoArgs,
+		Long: "Reads the file and the environment exactly as serve does and reports every mistake with its path.\nTouches no server. Exit code 2 when there is a mistake.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, _, err := load(path)
+			if err != nil {
+				return err
+			}
+			hosts := 0
+			for _, cl := range cfg.Clusters {
+				hosts += len(cl.Hosts)
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is good: %d cluster(s), %d host(s)\n", path, len(cfg.Clusters), hosts)
+			return err
+		},
+	}
+	configFlag(check, &path)
+	c.AddCommand(check)
+	return c
+}
+
+func configFlag(c *cobra.Command, path *string) {
+	c.Flags().StringVarP(path, "config", "c", defaultConfig, "configuration file")
+}
+
+// load reads the configuration and builds what depends on it; a mistake is the caller's.
+func load(path string) (configs.Config, *targets, error) {
+	cfg, err := configs.Load(path, os.Environ())
+	if err != nil {
+		return cfg, nil, &usageError{err}
+	}
+	t, err := newTargets(cfg)
+	if err != nil {
+		return cfg, nil, &usageError{err}
+	}
+	return cfg, t, nil
+}

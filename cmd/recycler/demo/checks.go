@@ -1,0 +1,113 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"mysql-recycler/bot/sandbox"
+)
+
+// check is one thing that was looked at.
+type check struct {
+	what string
+	good bool
+	seen string
+}
+
+func (s *story) check(what string, good bool, seen string) {
+	s.checks = append(s.checks, check{what, good, seen})
+}
+
+// verdict prints the checks and answers an error when one failed.
+func (s *story) verdict() error {
+	s.say("\n── Checked against the servers and the chat ────────────")
+	failed := 0
+	for _, c := range s.checks {
+		mark := "ok    "
+		if !c.good {
+			mark = "FAILED"
+			failed++
+		}
+		s.say("%s  %s", mark, c.what)
+		if !c.good && c.seen != "" {
+			s.say("        saw: %s", strings.ReplaceAll(c.seen, "\n", "\n             "))
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d checks failed", failed, len(s.checks))
+	}
+	s.say("%d checks passed", len(s.checks))
+	return nil
+}
+
+// untouched: before anybody approved, no server has seen the bot's account.
+func (s *story) untouched() error {
+	seen := regexp.MustCompile(`\b` + account + `@`)
+	for i, n := range s.cluster.Nodes {
+		lines, err := statements(n, s.before[i], seen)
+		if err != nil {
+			return err
+		}
+		s.check("nobody connected to "+names[i]+" before the approval", len(lines) == 0, strings.Join(lines, "; "))
+	}
+	return nil
+}
+
+var (
+	ourAlter = regexp.MustCompile(`ALTER /\* recycler job=(\S+) step=(\d+) \*/`)
+	anyDDL   = regexp.MustCompile(`recycler job=|OPTIMIZE|\bALTER\b`)
+)
+
+// checkRecycled holds the job's end against every server's own record.
+func (s *story) checkRecycled(ctx context.Context, done sandbox.Message) error {
+	after, err := s.readAll(ctx)
+	if err != nil {
+		return err
+	}
+	const target = 2
+	was, is := s.before[target].total("shop"), after[target].total("shop")
+	s.say("information_schema of %s: schema shop was %.1f MiB, is %.1f MiB: %.1f MiB given back.",
+		names[target], mib(was), mib(is), mib(was-is))
+	s.check("the server's tablespaces became smaller", is < was*3/4, fmt.Sprintf("%d → %d bytes", was, is))
+	s.check("the card's sum is the server's", strings.Contains(done.Plain(), fmt.Sprintf("%.1f MiB", mib(was-is))),
+		fmt.Sprintf("server: %.1f MiB; card: %s", mib(was-is), done.Plain()))
+	s.check("other schemas were left alone", after[target].total("crm") == s.before[target].total("crm"), "")
+	if err := s.checkOnce(target); err != nil {
+		return err
+	}
+	for i := range names {
+		s.check(names[i]+" has no transaction of its own from us", after[i].gtids == s.before[i].gtids, s.before[i].gtids+" → "+after[i].gtids)
+		s.check(names[i]+" is "+s.before[i].readOnly+" as before", after[i].readOnly == s.before[i].readOnly, after[i].readOnly)
+		if i == target {
+			continue
+		}
+		lines, err := statements(s.cluster.Nodes[i], s.before[i], anyDDL)
+		if err != nil {
+			return err
+		}
+		s.check(names[i]+" has seen no ALTER and no OPTIMIZE", len(lines) == 0, strings.Join(lines, "; "))
+	}
+	return nil
+}
+
+// checkOnce: the target's own log shows each table's statement exactly once, although the bot was
+// killed in the middle.
+func (s *story) checkOnce(target int) error {
+	lines, err := statements(s.cluster.Nodes[target], s.before[target], ourAlter)
+	if err != nil {
+		return err
+	}
+	sent := map[string]int{}
+	for _, l := range lines {
+		sent[ourAlter.FindStringSubmatch(l)[2]]++
+	}
+	for step, n := range sent {
+		s.check("table "+step+" was rebuilt exactly once", n == 1, fmt.Sprintf("%d statements", n))
+	}
+	s.check("the log shows the rebuilds", len(sent) >= 3, fmt.Sprintf("%d tables", len(sent)))
+	return nil
+}
+
+func mib(b int64) float64 { return float64(b) / (1 << 20) }

@@ -1,0 +1,102 @@
+// Command recycler gives disk space back in MySQL replication clusters from a chat channel.
+//
+// Exit codes: 0 done; 1 the command ended badly, with the reason on standard error; 2 the command
+// line or the configuration is wrong and nothing was started.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main without the process, so that tests can call it.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	report(stderr, err)
+	var u *usageError
+	if errors.As(err, &u) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError marks mistakes of the caller: nothing was started.
+type usageError struct{ err error }
+
+func (u *usageError) Error() string { return u.err.Error() }
+func (u *usageError) Unwrap() error { return u.err }
+
+// report writes what went wrong and, where it is known, what to do about it.
+func report(w io.Writer, err error) {
+	var s interface{ Sentence() string }
+	if errors.As(err, &s) {
+		_, _ = fmt.Fprintln(w, "recycler:", s.Sentence())
+	} else {
+		_, _ = fmt.Fprintln(w, "recycler:", err)
+	}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		_, _ = fmt.Fprintln(w, h.Hint())
+	}
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "recycler",
+		Short:         "Give disk space back in MySQL replication clusters, with a second person's approval",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(serveCommand(), demoCommand(), configCommand(), versionCommand())
+	return root
+}
+
+// version is set by the linker in a release build.
+var version = ""
+
+// buildVersion is the release, or what the Go toolchain recorded of the source.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(c.OutOrStdout(), "recycler", buildVersion())
+			return err
+		},
+	}
+}

@@ -30,6 +30,8 @@ func Install(ctx context.Context, f Flavor) error {
 	switch f {
 	case MariaDB:
 		return installMariaDB(ctx)
+	case MySQL:
+		return installMySQL(ctx)
 	}
 	return fmt.Errorf("unknown flavor %q", f)
 }

@@ -3,6 +3,7 @@ package mysqltest
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -10,4 +11,15 @@ func initialise56(context.Context, *server, *syscall.Credential, string, string)
 	return os.ErrInvalid
 }
 
-func cachedServer(context.Context, Flavor) (*server, error) { return nil, os.ErrNotExist }
+// cachedServer finds a server that Install unpacked into the cache folder.
+func cachedServer(ctx context.Context, f Flavor) (*server, error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	s, err := unpackedServer(filepath.Join(cache, mysqlDir))
+	if err != nil {
+		return nil, err
+	}
+	return s, s.inspect(ctx)
+}

@@ -2,6 +2,7 @@ package mysqltest
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ func testContext(t *testing.T) context.Context {
 func TestDemoShape(t *testing.T) {
 	ctx := testContext(t)
 	begin := time.Now()
-	c := MustStart(t, Options{Shape: "demo", GeneralLog: true})
+	c := MustStart(t, Options{Shape: "demo", GeneralLog: true, Flavor: Flavor(os.Getenv("FL"))})
 	t.Logf("up after %s", time.Since(begin))
 	begin = time.Now()
 	require.NoError(t, c.CreateRecycler(ctx, "recycler", "secret"))

@@ -153,7 +153,7 @@ func prepare(ctx context.Context, s *server, as *syscall.Credential, work, data 
 	n := &Node{Name: "template", Dir: scratch, Socket: filepath.Join(scratch, "s"), cluster: c, dataDir: data}
 	n.argv = append(append(append([]string{}, s.argv...), "--no-defaults"), s.args...)
 	n.argv = append(n.argv, "--datadir="+data, "--socket="+n.Socket, "--pid-file="+filepath.Join(scratch, "pid"),
-		"--skip-networking", "--server-id=1", "--loose-innodb-log-file-size=64M", "--loose-skip-log-bin", "--loose-mysqlx=OFF")
+		"--skip-networking", "--server-id=1", "--secure-file-priv=", "--loose-innodb-log-file-size=64M", "--loose-skip-log-bin", "--loose-mysqlx=OFF")
 	defer n.closeDB()
 	if err := n.boot(ctx); err != nil {
 		return err

@@ -26,23 +26,21 @@ type Error struct {
 	Mistakes []Mistake
 }
 
-// Error implements error, one mistake a line.
+// Error implements error: a line that counts, and one for each mistake.
 func (e *Error) Error() string {
-	lines := make([]string, 0, 1+len(e.Mistakes))
-	lines = append(lines, e.Sentence())
+	count := "1 mistake"
+	if len(e.Mistakes) != 1 {
+		count = fmt.Sprintf("%d mistakes", len(e.Mistakes))
+	}
+	lines := []string{fmt.Sprintf("the configuration %s has %s:", e.File, count)}
 	for _, m := range e.Mistakes {
 		lines = append(lines, "  "+m.String())
 	}
 	return strings.Join(lines, "\n")
 }
 
-// Sentence is the first line for people.
-func (e *Error) Sentence() string {
-	if len(e.Mistakes) == 1 {
-		return fmt.Sprintf("the configuration %s has 1 mistake:", e.File)
-	}
-	return fmt.Sprintf("the configuration %s has %d mistakes:", e.File, len(e.Mistakes))
-}
+// Sentence is what people read, the whole list.
+func (e *Error) Sentence() string { return e.Error() }
 
 // Hint is what to do next.
 func (e *Error) Hint() string {

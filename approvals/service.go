@@ -39,7 +39,7 @@ type Options struct {
 	Store     Store
 	Directory Directory
 	Policy    func(cluster string) Policy
-	NewID     func() string
+	NewID     func(ctx context.Context) (string, error)
 	Now       func() time.Time // nil: time.Now
 }
 
@@ -76,9 +76,13 @@ func (s *Service) Submit(ctx context.Context, d Draft) (Request, error) {
 		return Request{}, fmt.Errorf("submit %s of %s: no requester", d.Kind, d.Target)
 	}
 	p := s.policy(d.Cluster)
+	id, err := s.o.NewID(ctx)
+	if err != nil {
+		return Request{}, fmt.Errorf("submit %s of %s: %w", d.Kind, d.Target, err)
+	}
 	now := s.o.Now()
 	r := Request{
-		ID: s.o.NewID(), Kind: d.Kind, Cluster: d.Cluster, Target: d.Target, Command: d.Command,
+		ID: id, Kind: d.Kind, Cluster: d.Cluster, Target: d.Target, Command: d.Command,
 		Requester: d.Requester, Barred: d.Barred, Channel: d.Channel, Plan: d.Plan,
 		Digest: digestOf(d), MinApprovals: p.MinApprovals, State: Pending,
 		Created: now, Expires: now.Add(p.Expires),

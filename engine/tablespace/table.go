@@ -1,6 +1,9 @@
 package tablespace
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Table is one base table with its size on disk and what a rebuild method depends on.
 type Table struct {
@@ -16,6 +19,12 @@ type Table struct {
 	Features   []Feature `json:"features,omitempty"`
 	CreateTime time.Time `json:"create_time"`
 }
+
+// Key is schema.name, for people and for maps; it is not quoted for SQL.
+func (t Table) Key() string { return t.Schema + "." + t.Name }
+
+// Has reports whether the table has a feature.
+func (t Table) Has(f Feature) bool { return slices.Contains(t.Features, f) }
 
 // Space is where a table's data lives.
 type Space string
@@ -41,6 +50,9 @@ const (
 	NoPrimaryKey   Feature = "no_primary_key"
 	ForeignKey     Feature = "foreign_key"
 	Functional     Feature = "functional_index"
+	// ImplicitFormat marks a table whose row format was never written down and is not the
+	// server's default any more: a rebuild changes it silently (COMPACT becomes DYNAMIC).
+	ImplicitFormat Feature = "implicit_row_format"
 )
 
 // Prediction is the size of a table after a rebuild, with a range and the way it was found.
@@ -53,9 +65,22 @@ type Prediction struct {
 	Note      string `json:"note,omitempty"`
 }
 
-// Filter selects tables. Patterns are globs (* and ?); empty means all. System schemas are never selected.
-type Filter struct {
-	Schemas  []string `json:"schemas,omitempty"`
-	Tables   []string `json:"tables,omitempty"` // schema.table or table
-	MinBytes int64    `json:"min_bytes,omitempty"`
+// The ways a prediction is found (Prediction.How), best first.
+const (
+	HowCount      = "sampled+count" // sampled records times COUNT(*)
+	HowSampled    = "sampled"       // sampled records times the density of the sampled keys
+	HowStatistics = "statistics"    // sampled records times the server's row estimate
+	HowUsedPages  = "used_pages"    // pages in use by the server's statistics; wide range
+)
+
+// Gain is what a rebuild should give back, in bytes; negative when the table would grow.
+func (p Prediction) Gain(t Table) int64 { return t.FileBytes - p.Bytes }
+
+// Worth reports whether a rebuild of the table can be recommended: it must give back at least
+// minBytes and minShare of the file, and something even at the high end of the range, so that a
+// healthy table is never rebuilt on the strength of a bad estimate.
+func (p Prediction) Worth(t Table, minBytes int64, minShare float64) bool {
+	gain := p.Gain(t)
+	return t.Space == SpaceOwn && gain > 0 && gain >= minBytes &&
+		float64(gain) >= minShare*float64(t.FileBytes) && p.High < t.FileBytes
 }

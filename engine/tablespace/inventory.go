@@ -1,0 +1,220 @@
+package tablespace
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mysql-recycler/engine/dbconn"
+)
+
+// tablesSQL lists base tables. UNIX_TIMESTAMP keeps CREATE_TIME out of the session's time zone.
+// On MySQL 8.0+ DATA_FREE can be a day old (information_schema_stats_expiry); it is shown beside
+// our figure and decides nothing.
+const tablesSQL = `SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, COALESCE(ROW_FORMAT, ''), COALESCE(TABLE_ROWS, 0),
+ COALESCE(DATA_LENGTH, 0), COALESCE(INDEX_LENGTH, 0), COALESCE(DATA_FREE, 0),
+ COALESCE(UNIX_TIMESTAMP(CREATE_TIME), 0), COALESCE(CREATE_OPTIONS, ''),
+ HEX(CONVERT(TABLE_SCHEMA USING filename)), HEX(CONVERT(TABLE_NAME USING filename))
+ FROM information_schema.TABLES
+ WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE IN ('InnoDB', 'MyISAM', 'Aria')`
+
+// listed is a table as tablesSQL gives it.
+type listed struct {
+	Table
+	encoded string
+	data    int64
+	index   int64
+	options string // CREATE_OPTIONS in lower case
+}
+
+// Inventory lists the tables a filter selects, biggest first, with their sizes on disk and their
+// features. It needs PROCESS and SELECT on the tables; tables without privilege are not seen.
+func Inventory(ctx context.Context, q dbconn.Querier, v dbconn.Version, f Filter) ([]Table, error) {
+	tables, err := list(ctx, q, f)
+	if err != nil || len(tables) == 0 {
+		return nil, err
+	}
+	if err := addSizes(ctx, q, v, tables); err != nil {
+		return nil, err
+	}
+	if err := addFeatures(ctx, q, v, f, tables); err != nil {
+		return nil, err
+	}
+	if err := addFullText(ctx, q, v, tables); err != nil {
+		return nil, err
+	}
+	out := make([]Table, 0, len(tables))
+	for _, t := range tables {
+		if t.FileBytes >= f.MinBytes {
+			slices.Sort(t.Features)
+			out = append(out, t.Table)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Table) int {
+		if a.FileBytes != b.FileBytes {
+			return int(min(1, max(-1, b.FileBytes-a.FileBytes)))
+		}
+		return strings.Compare(a.Key(), b.Key())
+	})
+	return out, nil
+}
+
+// ErrGone says that a table is not there (any more).
+var ErrGone = errors.New("the table does not exist")
+
+// Find reads one table afresh, as Inventory does. A missing table is ErrGone.
+func Find(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (Table, error) {
+	tables, err := selectTables(ctx, q, " AND TABLE_SCHEMA = ? AND TABLE_NAME = ?", schema, name)
+	if err != nil {
+		return Table{}, err
+	}
+	tables = slices.DeleteFunc(tables, func(t *listed) bool { return t.Schema != schema || t.Name != name })
+	if len(tables) != 1 {
+		return Table{}, fmt.Errorf("find %s.%s: %w", schema, name, ErrGone)
+	}
+	only := Filter{Schemas: []string{schema}}
+	if err := errors.Join(addSizes(ctx, q, v, tables), addFeatures(ctx, q, v, only, tables),
+		addFullText(ctx, q, v, tables)); err != nil {
+		return Table{}, err
+	}
+	slices.Sort(tables[0].Features)
+	return tables[0].Table, nil
+}
+
+// list reads the tables a filter selects by name.
+func list(ctx context.Context, q dbconn.Querier, f Filter) ([]*listed, error) {
+	where, args := schemaWhere(f)
+	tables, err := selectTables(ctx, q, where, args...)
+	return slices.DeleteFunc(tables, func(t *listed) bool {
+		return !f.Match(t.Schema, t.Name) || strings.HasPrefix(t.Name, "#")
+	}), err
+}
+
+// schemaWhere restricts a query on information_schema to the filter's schemas where it can, and
+// keeps it out of the system schemas.
+func schemaWhere(f Filter) (string, []any) {
+	names, not := f.literalSchemas(), ""
+	if len(names) == 0 {
+		names, not = systemSchemas, "NOT "
+	}
+	args := make([]any, len(names))
+	for i, n := range names {
+		args[i] = n
+	}
+	return " AND TABLE_SCHEMA " + not + "IN (?" + strings.Repeat(",?", len(names)-1) + ")", args
+}
+
+// selectTables runs tablesSQL with a condition.
+func selectTables(ctx context.Context, q dbconn.Querier, where string, args ...any) ([]*listed, error) {
+	rows, err := q.QueryContext(ctx, tablesSQL+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out []*listed
+	for rows.Next() {
+		t := &listed{}
+		var created float64 // UNIX_TIMESTAMP of a column is a DECIMAL on MariaDB
+		var schema, table sql.NullString
+		if err := rows.Scan(&t.Schema, &t.Name, &t.Engine, &t.RowFormat, &t.Rows, &t.data, &t.index,
+			&t.DataFree, &created, &t.options, &schema, &table); err != nil {
+			return nil, fmt.Errorf("list tables: %w", err)
+		}
+		if created > 0 {
+			t.CreateTime = time.Unix(int64(created), 0).UTC()
+		}
+		t.options = strings.ToLower(t.options)
+		if t.encoded, err = joinEncoded(schema.String, table.String); err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	return out, nil
+}
+
+// joinEncoded turns two names in hex into schema/table.
+func joinEncoded(schema, table string) (string, error) {
+	s, err := hex.DecodeString(schema)
+	if err != nil {
+		return "", fmt.Errorf("decode a schema name: %w", err)
+	}
+	t, err := hex.DecodeString(table)
+	if err != nil {
+		return "", fmt.Errorf("decode a table name: %w", err)
+	}
+	return string(s) + "/" + string(t), nil
+}
+
+// addSizes fills in sizes, spaces and partitions.
+func addSizes(ctx context.Context, q dbconn.Querier, v dbconn.Version, tables []*listed) error {
+	prefix := ""
+	if len(tables) == 1 {
+		prefix = tables[0].encoded
+	}
+	spaces, err := readSpaces(ctx, q, v, prefix)
+	if err != nil {
+		return err
+	}
+	shared, err := sharedSpaces(ctx, q, v)
+	if err != nil {
+		return err
+	}
+	byTable := map[string][]space{}
+	for _, s := range spaces {
+		byTable[s.base()] = append(byTable[s.base()], s)
+	}
+	for _, t := range tables {
+		t.place(byTable[t.encoded], shared[t.encoded])
+	}
+	return nil
+}
+
+// place fills in where a table lives and what it takes there.
+func (t *listed) place(own []space, shared Space) {
+	t.Space = SpaceOwn
+	switch {
+	case t.Engine != "InnoDB":
+		t.FileBytes = t.data + t.index
+		return
+	case shared != "":
+		t.Space, t.FileBytes = shared, t.data+t.index
+		return
+	case len(own) == 0: // a server that does not tell file sizes
+		t.FileBytes = t.data + t.index + t.DataFree
+	}
+	sparse := t.pageCompressed()
+	for _, s := range own {
+		t.FileBytes += s.bytes(sparse)
+		if partitionAt(s.name) >= 0 {
+			t.Partitions++
+		}
+	}
+}
+
+// pageCompressed reports whether pages are compressed one by one, leaving holes in the file:
+// COMPRESSION='…' on MySQL, PAGE_COMPRESSED=1 on MariaDB.
+func (t *listed) pageCompressed() bool {
+	o := strings.NewReplacer("`", "", `"`, "", "'", "").Replace(t.options)
+	return strings.Contains(o, "page_compressed=1") || strings.Contains(o, "page_compressed=on") ||
+		strings.Contains(o, " compression=") && !strings.Contains(o, "compression=none") ||
+		strings.HasPrefix(o, "compression=") && !strings.Contains(o, "compression=none")
+}
+
+// Size is what a table takes on disk now, in bytes: its tablespaces, those of its partitions and
+// of its full-text indexes. On MySQL 8.0+ the row of a table under ALTER shows the new, growing
+// file, so ask before or after. A missing table is ErrGone.
+func Size(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (int64, error) {
+	t, err := Find(ctx, q, v, schema, name)
+	if err != nil {
+		return 0, err
+	}
+	return t.FileBytes, nil
+}

@@ -1,0 +1,275 @@
+package tablespace
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"mysql-recycler/engine/dbconn"
+)
+
+// PredictOptions bound the cost of a prediction.
+type PredictOptions struct {
+	// ExactRows counts the rows with COUNT(*) while the budget lasts. It reads a whole index.
+	ExactRows bool
+	// Budget bounds the time of one prediction. Defaults to 5 s.
+	Budget time.Duration
+}
+
+// withDefaults fills in what is not given.
+func (o PredictOptions) withDefaults() PredictOptions {
+	if o.Budget <= 0 {
+		o.Budget = 5 * time.Second
+	}
+	return o
+}
+
+// Predict tells how big a table will be after a rebuild. It samples at most a few thousand
+// records; see the package comment for the method and what bounds it. A missing table is ErrGone.
+func Predict(ctx context.Context, q dbconn.Querier, v dbconn.Version, t Table, o PredictOptions) (Prediction, error) {
+	o = o.withDefaults()
+	if t.Engine != "InnoDB" {
+		return predictFreeList(t), nil
+	}
+	if t.Space != SpaceOwn {
+		return Prediction{Bytes: t.FileBytes, Low: t.FileBytes, High: t.FileBytes, How: HowStatistics,
+			Note: "it lives in a shared tablespace, which does not shrink"}, nil
+	}
+	p := &predictor{q: q, v: v, t: t, o: o, until: time.Now().Add(o.Budget)}
+	if err := p.prepare(ctx); err != nil {
+		return Prediction{}, err
+	}
+	return p.run(ctx)
+}
+
+// predictFreeList is for MyISAM and Aria, whose free list tells the truth: DATA_FREE is what
+// deleted records left in the data file.
+func predictFreeList(t Table) Prediction {
+	left := max(0, t.FileBytes-t.DataFree)
+	return Prediction{Bytes: left, Low: left - left/10, High: min(t.FileBytes, left+left/20), How: HowStatistics}
+}
+
+// predictor holds what one prediction has learnt.
+type predictor struct {
+	q      dbconn.Querier
+	v      dbconn.Version
+	t      Table
+	o      PredictOptions
+	until  time.Time
+	l      *layout
+	grow   growth
+	lob    lobPages
+	prefix map[part]int
+	stats  statistics
+}
+
+// prepare reads the layout, the server's growth rules and the statistics.
+func (p *predictor) prepare(ctx context.Context) error {
+	var err error
+	if p.l, err = readLayout(ctx, p.q, p.v, p.t); err != nil {
+		return err
+	}
+	if p.grow, err = readGrowth(ctx, p.q, p.v); err != nil {
+		return err
+	}
+	p.lob = oldLob(p.grow.page)
+	if p.v.Flavor == dbconn.MySQL && p.v.AtLeast(8, 0, 0) {
+		p.lob = newLob(p.grow.page)
+	}
+	p.prefix = map[part]int{}
+	for _, ix := range p.l.secondary {
+		for _, part := range ix.parts {
+			if i, ok := p.l.column(part.column); ok && part.prefix > 0 && p.l.columns[i].fixed < 0 {
+				if _, known := p.prefix[part]; !known {
+					p.prefix[part] = len(p.prefix)
+				}
+			}
+		}
+	}
+	p.stats, err = readStatistics(ctx, p.q, p.t)
+	return err
+}
+
+// run predicts partition by partition and adds up.
+func (p *predictor) run(ctx context.Context) (Prediction, error) {
+	units, err := p.units(ctx)
+	if err != nil {
+		return Prediction{}, err
+	}
+	s := &sampler{q: p.q, t: p.t, l: p.l, until: p.until, each: 40, places: max(4, 64/len(units)), prefix: make([]part, len(p.prefix))}
+	for part, at := range p.prefix {
+		s.prefix[at] = part
+	}
+	total := Prediction{How: HowCount, RowsExact: true}
+	for _, u := range units {
+		one, err := p.unit(ctx, s, u)
+		if err != nil {
+			return Prediction{}, err
+		}
+		total.Bytes += one.Bytes
+		total.Low += one.Low
+		total.High += one.High
+		total.RowsExact = total.RowsExact && one.RowsExact
+		if worse(one.How, total.How) {
+			total.How = one.How
+		}
+		if one.Note != "" {
+			total.Note = one.Note
+		}
+	}
+	return total, nil
+}
+
+// worse reports whether way a is less certain than way b.
+func worse(a, b string) bool {
+	order := map[string]int{HowCount: 0, HowSampled: 1, HowStatistics: 2, HowUsedPages: 3}
+	return order[a] > order[b]
+}
+
+// unit predicts one tablespace.
+func (p *predictor) unit(ctx context.Context, s *sampler, u unit) (Prediction, error) {
+	got, err := s.read(ctx, u.name)
+	if err != nil {
+		return Prediction{}, err
+	}
+	n, err := p.rows(ctx, u, got)
+	if err != nil {
+		return Prediction{}, err
+	}
+	shape := p.shape(got)
+	spread := math.Hypot(n.spread, shape.spread)
+	out := Prediction{How: n.how, RowsExact: n.how == HowCount}
+	out.Bytes = p.grow.file(p.segments(shape, n.rows, u))
+	out.Low = p.grow.file(p.segments(shape, n.rows*max(0, 1-2*spread), u))
+	out.High = p.grow.file(p.segments(shape, n.rows*(1+2*spread), u))
+	return out, nil
+}
+
+// segments are the pages of every segment of the new tablespace, for a number of rows.
+func (p *predictor) segments(s shape, rows float64, u unit) []float64 {
+	leaf := s.leaf * rows
+	room := p.grow.page.room(p.l.redundant)
+	out := []float64{leaf + s.lob*rows, 1 + tree(leaf, compactHeader+s.key+4, room-float64(p.grow.page)/16)}
+	for i, ix := range p.l.secondary {
+		switch {
+		case ix.kind == "FULLTEXT":
+			continue
+		case ix.opaque || ix.kind == "SPATIAL":
+			out = append(out, p.stats.pages(u, ix.name), 1)
+			continue
+		}
+		leaf := s.secondary[i].leaf * rows
+		out = append(out, leaf, 1+tree(leaf, s.secondary[i].size+4, room))
+	}
+	if p.l.docID {
+		leaf := rows * (compactHeader + 8 + s.key) / room
+		out = append(out, leaf, 1+tree(leaf, compactHeader+12+s.key, room))
+	}
+	return out
+}
+
+// shape is what one row takes on average.
+type shape struct {
+	leaf      float64 // clustered leaf pages per row
+	lob       float64 // off-page pages per row
+	key       float64 // bytes of the clustered key
+	secondary []indexShape
+	spread    float64 // relative standard error of the size of a row
+}
+
+// indexShape is what one row takes in a secondary index.
+type indexShape struct{ leaf, size float64 }
+
+// shape packs the sampled records of every index.
+func (p *predictor) shape(s *sample) shape {
+	var out shape
+	records := s.weighted()
+	n := float64(len(records))
+	if n == 0 {
+		out.secondary = make([]indexShape, len(p.l.secondary))
+		return out
+	}
+	room := p.grow.page.room(p.l.redundant)
+	sizes := make([]float64, len(records))
+	for i, r := range records {
+		size, pages := p.l.clustered(r, room, p.lob)
+		sizes[i] = size
+		out.lob += pages / n
+		out.key += p.l.key(r) / n
+	}
+	out.leaf = pack(sizes, room, float64(p.grow.page)/16) / n
+	for _, ix := range p.l.secondary {
+		var shape indexShape
+		if !ix.opaque && ix.kind == "BTREE" {
+			for i, r := range records {
+				sizes[i] = p.l.secondarySize(ix, r, p.prefix)
+				shape.size += sizes[i] / n
+			}
+			shape.leaf = pack(sizes, room, 0) / n
+		}
+		out.secondary = append(out.secondary, shape)
+	}
+	out.spread = p.sizeSpread(s, room)
+	return out
+}
+
+// sizeSpread is the relative standard error of the mean row, from the means of the strata.
+func (p *predictor) sizeSpread(s *sample, room float64) float64 {
+	var means []float64
+	for _, st := range s.strata {
+		if len(st.rows) == 0 {
+			continue
+		}
+		sum := 0.0
+		for _, r := range st.rows {
+			size, pages := p.l.clustered(r, room, p.lob)
+			sum += size + pages*float64(p.grow.page)
+		}
+		means = append(means, sum/float64(len(st.rows)))
+	}
+	if len(means) < 2 {
+		return 0.25 // one place in the table: it may be like no other
+	}
+	mean, squares := 0.0, 0.0
+	for _, m := range means {
+		mean += m / float64(len(means))
+	}
+	for _, m := range means {
+		squares += (m - mean) * (m - mean)
+	}
+	k := float64(len(means))
+	return math.Sqrt(squares/(k-1)/k) / mean
+}
+
+// weighted is the sampled records with each stratum repeated by its share of the rows, so that
+// a crowded part of the key counts for as much as it holds.
+func (s *sample) weighted() []record {
+	sum := 0.0
+	for _, st := range s.strata {
+		if st.density < 0 {
+			sum = 0
+			break
+		}
+		sum += st.density
+	}
+	var out []record
+	carry := 0.0
+	for _, st := range s.strata {
+		times := 1.0
+		if sum > 0 {
+			carry += st.density / sum * float64(len(s.strata))
+			times = math.Floor(carry + 0.5)
+			carry -= times
+		}
+		for range int(times) {
+			out = append(out, st.rows...)
+		}
+	}
+	return out
+}
+
+// String is the prediction for logs.
+func (p Prediction) String() string {
+	return fmt.Sprintf("%d bytes (%d to %d, %s)", p.Bytes, p.Low, p.High, p.How)
+}

@@ -35,11 +35,28 @@ type Link struct {
 	RetrievedGTID  string          `json:"retrieved_gtid,omitempty"`
 }
 
+// Configured reports whether the channel has a source and has ever read from it. A row without a
+// log file is what RESET REPLICA leaves behind on a server that may be a primary now.
+func (l Link) Configured() bool { return l.Source.Host != "" && l.SourceLogFile != "" }
+
+// Running reports whether both threads run. A receiver that tries to connect counts as not.
+func (l Link) Running() bool { return l.IORunning == "Yes" && l.SQLRunning == "Yes" }
+
 // Lag is how far a replica is behind, and what that was read from.
 type Lag struct {
 	Seconds float64 `json:"seconds"`
 	From    string  `json:"from"` // heartbeat, performance_schema, status
 }
+
+// Where a lag or a downstream replica was read from.
+const (
+	FromHeartbeat   = "heartbeat"
+	FromPerfSchema  = "performance_schema"
+	FromStatus      = "status"
+	FromReplicas    = "show_replicas"
+	FromProcesslist = "processlist"
+	FromGroup       = "group"
+)
 
 // Instance is one server as it was at At.
 type Instance struct {
@@ -58,6 +75,12 @@ type Instance struct {
 	Reached      bool            `json:"reached"`
 	Unreached    string          `json:"unreached,omitempty"` // why it was not reached, in words
 	At           time.Time       `json:"at"`
+
+	// More of what a visit saw. The struct is long because it is the one record of a server that
+	// snapshots, cards and the guard share; every field is an answer of the server.
+	Aliases []dbconn.Addr `json:"aliases,omitempty"` // further addresses that led to this server
+	Missing []string      `json:"missing,omitempty"` // what could not be read, in words; the guard refuses such an instance
+	Binlog  BinlogPos     `json:"binlog"`
 }
 
 // State is the part of an instance that protects it, read in one round trip.
@@ -71,31 +94,71 @@ type State struct {
 	Uptime        int64 `json:"uptime_s"`
 }
 
+// BinlogPos is where a server writes its binary log.
+type BinlogPos struct {
+	File     string `json:"file,omitempty"`
+	Position int64  `json:"position,omitempty"`
+}
+
 // Downstream is a replica as its source sees it.
 type Downstream struct {
 	Addr     dbconn.Addr     `json:"addr"`
 	Identity dbconn.Identity `json:"identity,omitempty"`
 	ServerID uint32          `json:"server_id,omitempty"`
 	From     string          `json:"from"` // show_replicas, processlist, group
+
+	// Seen is the address the replica connects from, which may differ from the one it reports.
+	Seen dbconn.Addr `json:"seen,omitzero"`
+	// Stale says that the source still lists a replica that replicates from elsewhere by now.
+	Stale bool `json:"stale,omitempty"`
 }
 
-// Topology is what one walk over a cluster found. Partial says that some node was not reached
-// or is ambiguous; the guard treats such nodes as unknown.
-type Topology struct {
-	Cluster   string     `json:"cluster"`
-	Seed      string     `json:"seed"`
-	Instances []Instance `json:"instances"`
-	Partial   bool       `json:"partial"`
-	Warnings  []string   `json:"warnings,omitempty"`
-	At        time.Time  `json:"at"`
+// RoleOf is the role an instance has by what it says of itself, without its neighbours. The walk
+// knows more: in a ring the writable servers are primaries.
+func RoleOf(i Instance) Role {
+	sources, replicas := 0, 0
+	for _, l := range i.Links {
+		if l.Configured() {
+			sources++
+		}
+	}
+	for _, d := range i.Replicas {
+		if !d.Stale {
+			replicas++
+		}
+	}
+	switch {
+	case !i.Reached:
+		return RoleUnknown
+	case i.Role == RoleRelay:
+		return RoleRelay
+	case i.Group != "":
+		return RoleGroupMember
+	case sources > 0 && replicas > 0:
+		return RoleIntermediate
+	case sources > 0:
+		return RoleReplica
+	case replicas > 0:
+		return RolePrimary
+	}
+	return RoleStandalone
 }
 
-// Options bounds a walk. Zero values mean the defaults named here.
-type Options struct {
-	MaxNodes    int           // 1000
-	MaxDepth    int           // 10
-	NodeTimeout time.Duration // 3 s
-	Timeout     time.Duration // 30 s
-	Parallel    int           // 16
-	Heartbeat   string        // schema.table of pt-heartbeat rows; empty: none
+// Lag is the worst lag over the instance's channels; false if any of them does not tell one, or
+// there is none.
+func (i Instance) Lag() (Lag, bool) {
+	var worst Lag
+	found := false
+	for _, l := range i.Links {
+		if !l.Configured() {
+			continue
+		}
+		if l.Lag == nil {
+			return Lag{}, false
+		}
+		if !found || l.Lag.Seconds > worst.Seconds {
+			worst, found = *l.Lag, true
+		}
+	}
+	return worst, found
 }

@@ -1,0 +1,106 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Validator is one independent reason to refuse. An error, a timeout or missing evidence is a refusal.
+type Validator interface {
+	// Name is a constant word for logs and cards.
+	Name() string
+	// Judge answers within the context's time; Ask refuses for a validator that does not.
+	Judge(ctx context.Context, s Subject) Finding
+}
+
+// askTimeout bounds one question to all validators. Only the external one does I/O.
+const askTimeout = 5 * time.Second
+
+// Guard asks its validators.
+type Guard struct {
+	validators []Validator
+	timeout    time.Duration
+}
+
+// New returns a guard with these validators. A guard without any allows nothing.
+func New(validators ...Validator) *Guard {
+	return &Guard{validators: validators, timeout: askTimeout}
+}
+
+// Default returns the guard of the design; an ExternalConfig without URL leaves out the external
+// source of truth.
+func Default(external ExternalConfig) *Guard {
+	vs := []Validator{
+		identity{}, readOnly{}, replication{}, sourceless{}, role{}, group{}, writes{}, errant{},
+	}
+	if external.URL != "" {
+		vs = append(vs, NewExternal(external))
+	}
+	return New(vs...)
+}
+
+// Ask asks every validator at once. The verdict has one finding per validator in their order; one
+// that panics or does not answer in time refuses. A subject that is no fresh read is never allowed.
+func (g *Guard) Ask(ctx context.Context, s Subject) Verdict {
+	ctx, cancel := context.WithTimeout(ctx, g.timeout)
+	defer cancel()
+	type answer struct {
+		n int
+		f Finding
+	}
+	answers := make(chan answer, len(g.validators)) // buffered: a late answer finds room and nobody waits
+	for n, v := range g.validators {
+		// The owner of these goroutines is this call as long as they answer in time. One that
+		// does not is left behind on purpose: waiting for it would let it hold up a refusal.
+		go func() { answers <- answer{n, judge(ctx, v, s)} }()
+	}
+	findings := make([]Finding, len(g.validators))
+	for n, v := range g.validators {
+		findings[n] = s.unknown(v, fmt.Sprintf("the check %q on %s did not answer in time", v.Name(), s.name()),
+			fmt.Sprintf("no answer within %s", g.timeout))
+	}
+	for range g.validators {
+		select {
+		case a := <-answers:
+			findings[a.n] = a.f
+		case <-ctx.Done():
+			return g.verdict(s, findings)
+		}
+	}
+	return g.verdict(s, findings)
+}
+
+// verdict adds the rule that a snapshot allows nothing.
+func (g *Guard) verdict(s Subject, findings []Finding) Verdict {
+	if !s.Fresh {
+		findings = append(findings, s.unknown(fresh{}, fmt.Sprintf("%s was not asked just now; a stored answer gives no permission", s.name()),
+			s.evidence("snapshot")))
+	}
+	return Verdict{Findings: findings}
+}
+
+// judge asks one validator; a panic is a refusal.
+func judge(ctx context.Context, v Validator, s Subject) (f Finding) {
+	defer func() {
+		if p := recover(); p != nil {
+			f = s.unknown(v, fmt.Sprintf("the check %q on %s broke", v.Name(), s.name()), fmt.Sprint("panic: ", p))
+		}
+	}()
+	f = v.Judge(ctx, s)
+	if f.Validator == "" { // a zero finding is no answer
+		return s.unknown(v, fmt.Sprintf("the check %q on %s gave no answer", v.Name(), s.name()), "empty finding")
+	}
+	return f
+}
+
+// fresh names the rule about snapshots among the findings.
+type fresh struct{}
+
+// Name implements Validator.
+func (fresh) Name() string { return "fresh" }
+
+// Judge implements Validator; the rule itself is in Guard.verdict, where no caller can leave it out.
+func (v fresh) Judge(_ context.Context, s Subject) Finding {
+	return s.accept(v, "", "")
+}

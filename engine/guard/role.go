@@ -1,0 +1,133 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"mysql-recycler/engine/topology"
+)
+
+// role refuses a server whose role does not fit what was seen around it and what was approved.
+type role struct{}
+
+// Name implements Validator.
+func (role) Name() string { return "role" }
+
+// Judge implements Validator.
+func (v role) Judge(_ context.Context, s Subject) Finding {
+	is := roleNow(s)
+	evidence := s.evidence("role %s, approved %s", is, orNone(string(s.Expect.Role)))
+	if s.Expect.Role != "" && is != s.Expect.Role {
+		return s.refuse(v, fmt.Sprintf("%s is a %s now; a %s was approved", s.name(), is, s.Expect.Role), evidence)
+	}
+	switch is {
+	case topology.RoleReplica, topology.RoleIntermediate:
+	case topology.RolePrimary:
+		if s.primaryAllowed() {
+			return s.accept(v, fmt.Sprintf("%s is the primary, which the cluster's policy allows", s.name()), evidence)
+		}
+		return s.refuse(v, fmt.Sprintf("%s is the primary of %s", s.name(), orNone(s.Topology.Cluster)), evidence)
+	default:
+		return s.refuse(v, fmt.Sprintf("%s is a %s server; only replicas are rebuilt", s.name(), is), evidence)
+	}
+	if s.Topology.Partial && !s.Expect.AllowPartial {
+		return s.unknown(v, fmt.Sprintf("the topology of %s is known in part only", orNone(s.Topology.Cluster)), partialEvidence(s.Topology))
+	}
+	if name, ok := newReplica(s); ok {
+		return s.refuse(v, fmt.Sprintf("%s has a replica that the topology does not know: %s", s.name(), name), evidence)
+	}
+	for _, l := range s.Instance.Links {
+		if i, ok := sourceOf(s, l); (!ok || !i.Reached) && !s.Expect.AllowPartial {
+			return s.unknown(v, fmt.Sprintf("the source of %s, %s, is not known in the topology", s.name(), l.Source), evidence)
+		}
+	}
+	return s.accept(v, fmt.Sprintf("%s is a %s, as the topology says", s.name(), is), evidence)
+}
+
+// roleNow is the role by the instance's own word, corrected by what only the walk can know: a
+// writable member of a ring is a primary, and a row that was stale then is no replica.
+func roleNow(s Subject) topology.Role {
+	i := s.Instance
+	if !i.Reached {
+		return topology.RoleUnknown
+	}
+	i.Replicas = liveReplicas(i, staleIn(s)...)
+	is := topology.RoleOf(i)
+	if !i.State.ReadOnly && inRing(s) && (is == topology.RoleIntermediate || is == topology.RoleReplica) {
+		return topology.RolePrimary
+	}
+	return is
+}
+
+// inRing reports whether the walk saw the server in a ring.
+func inRing(s Subject) bool {
+	for _, ring := range s.Topology.Rings() {
+		if slices.Contains(ring, s.Instance.Identity) {
+			return true
+		}
+	}
+	return false
+}
+
+// staleIn are the rows of this server that the walk found to be out of date.
+func staleIn(s Subject) []topology.Downstream {
+	known, ok := s.Topology.ByIdentity(s.Instance.Identity)
+	if !ok {
+		return nil
+	}
+	var out []topology.Downstream
+	for _, d := range known.Replicas {
+		if d.Stale {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// liveReplicas are the replicas a server lists, without stale rows and without connections that
+// never registered as a replica.
+func liveReplicas(i topology.Instance, stale ...topology.Downstream) []topology.Downstream {
+	var out []topology.Downstream
+	for _, d := range i.Replicas {
+		if d.Stale || d.From == topology.FromProcesslist || slices.ContainsFunc(stale, func(o topology.Downstream) bool { return sameReplica(o, d) }) {
+			continue
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// sameReplica compares two rows by the strongest thing both tell.
+func sameReplica(a, b topology.Downstream) bool {
+	if a.ServerID != 0 && b.ServerID != 0 {
+		return a.ServerID == b.ServerID
+	}
+	return a.Identity != "" && a.Identity == b.Identity
+}
+
+// newReplica finds a replica that the walk did not see below this server: the first thing that
+// happens after a promotion is that others attach.
+func newReplica(s Subject) (string, bool) {
+	known, ok := s.Topology.ByIdentity(s.Instance.Identity)
+	if !ok {
+		return "", false // identity refuses
+	}
+	for _, d := range liveReplicas(s.Instance) {
+		if !slices.ContainsFunc(known.Replicas, func(o topology.Downstream) bool { return sameReplica(o, d) }) {
+			return fmt.Sprintf("server_id %d at %s", d.ServerID, d.Addr), true
+		}
+	}
+	return "", false
+}
+
+// partialEvidence names what the walk did not reach.
+func partialEvidence(t topology.Topology) string {
+	text := "walk at " + t.At.Format("15:04:05")
+	for _, i := range t.Instances {
+		if !i.Reached {
+			text += fmt.Sprintf("; %s %s", i.Name, i.Unreached)
+		}
+	}
+	return text
+}

@@ -1,0 +1,158 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mysql-recycler/engine/dbconn"
+)
+
+// Discover walks the cluster that seed belongs to, up and down from it and from every configured
+// host at once. The error is for a walk that reached nothing: then it is the seed's
+// *dbconn.NotAllowedError or *dbconn.ConnectError. Everything less is in the Topology.
+func Discover(ctx context.Context, access *dbconn.Access, seed dbconn.Addr, o Options) (Topology, error) {
+	o = o.withDefaults()
+	if !access.Allowed(seed) {
+		return Topology{}, &dbconn.NotAllowedError{Addr: seed, Cluster: access.Cluster}
+	}
+	walkCtx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	w := newWalk(access, o)
+	w.add(target{candidates: []dbconn.Addr{seed}, from: "asked for"})
+	for _, h := range access.Hosts {
+		w.add(target{candidates: []dbconn.Addr{h.Addr}, from: "configured"})
+	}
+	if err := w.run(walkCtx); err != nil {
+		return Topology{}, fmt.Errorf("discover from %s: %w", access.NameOf(seed), err)
+	}
+	if ctx.Err() != nil {
+		return Topology{}, fmt.Errorf("discover from %s: %w", access.NameOf(seed), context.Cause(ctx))
+	}
+	t := w.topology(seed)
+	if len(w.order) == 0 {
+		return t, fmt.Errorf("discover from %s: %w", access.NameOf(seed), w.firstError(seed))
+	}
+	return t, nil
+}
+
+// target is a server to visit: where it may be, and who it must be to count.
+type target struct {
+	candidates []dbconn.Addr
+	identity   dbconn.Identity // empty: not told
+	serverID   uint32          // 0: not told
+	depth      int
+	from       string // why it is visited: "replica of db-prod-1"
+	consumer   bool   // a dump thread that may be a tool and no server
+}
+
+// attempt is one address that did not lead to the target.
+type attempt struct {
+	addr dbconn.Addr
+	err  error
+}
+
+// visit is what came of a target.
+type visit struct {
+	target
+	inst     Instance
+	reached  bool
+	alias    bool // reached, but another visit has the server already
+	identity dbconn.Identity
+	addr     dbconn.Addr
+	attempts []attempt
+}
+
+// errOther is the reason of an address at which another server answered than was expected.
+var errOther = errors.New("another server answers there")
+
+// run visits targets until none is left; it is the only writer of the walk's maps. A visit never
+// fails the walk.
+func (w *walk) run(ctx context.Context) error {
+	results := make(chan visit, w.o.Parallel)
+	var group errgroup.Group
+	active := 0
+	for {
+		for len(w.queue) > 0 && active < w.o.Parallel {
+			t := w.queue[0]
+			w.queue = w.queue[1:]
+			active++
+			group.Go(func() error {
+				results <- w.visit(ctx, t)
+				return nil
+			})
+		}
+		if active == 0 {
+			return group.Wait()
+		}
+		w.merge(<-results)
+		active--
+	}
+}
+
+// visit tries the candidates of a target until one of them is the server meant.
+func (w *walk) visit(ctx context.Context, t target) visit {
+	v := visit{target: t}
+	for _, addr := range t.candidates {
+		err := w.visitAt(ctx, addr, &v)
+		if err == nil {
+			return v
+		}
+		v.attempts = append(v.attempts, attempt{addr, err})
+	}
+	return v
+}
+
+// visitAt visits one address within the node timeout.
+func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
+	ctx, cancel := context.WithTimeout(ctx, w.o.NodeTimeout)
+	defer cancel()
+	srv, err := w.open(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = srv.Close() }() // a read-only visit; nothing is lost with it
+	if (v.target.identity != "" && v.target.identity != srv.Identity) ||
+		(v.target.identity == "" && v.serverID != 0 && v.serverID != srv.ServerID) {
+		return errOther
+	}
+	v.addr, v.identity = addr, srv.Identity
+	if _, taken := w.claimed.LoadOrStore(srv.Identity, true); taken {
+		v.reached, v.alias = true, true
+		return nil
+	}
+	inst, err := inspect(ctx, srv, srv, srv.Facts(), w.o)
+	if err != nil {
+		w.claimed.Delete(srv.Identity)
+		return err
+	}
+	v.inst, v.reached = inst, true
+	return nil
+}
+
+// Backoff between attempts to open one address: short, because the node timeout bounds them all.
+const (
+	openAttempts = 3
+	firstBackoff = 50 * time.Millisecond
+)
+
+// open opens an address, again after trouble that may pass, as long as the node timeout allows.
+func (w *walk) open(ctx context.Context, addr dbconn.Addr) (*dbconn.Server, error) {
+	backoff := firstBackoff
+	for n := 1; ; n++ {
+		srv, err := w.access.Visit(ctx, addr)
+		var connect *dbconn.ConnectError
+		if err == nil || n == openAttempts || !errors.As(err, &connect) || !connect.Class.Temporary() || ctx.Err() != nil {
+			return srv, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(backoff):
+		}
+		backoff *= 4
+	}
+}

@@ -1,0 +1,61 @@
+package topology
+
+import (
+	"strings"
+	"time"
+
+	"mysql-recycler/engine/dbconn"
+)
+
+// takeLinks reads the rows of SHOW REPLICA STATUS in one dialect. The channels of Group
+// Replication are not replication from a source and are left out.
+func takeLinks(c dbconn.Columns) func(*Instance, []dbconn.Row) {
+	return func(i *Instance, rows []dbconn.Row) {
+		for _, r := range rows {
+			channel := r.Text(c.Channel)
+			if strings.HasPrefix(channel, "group_replication_") {
+				continue
+			}
+			port, _ := r.Int(c.SourcePort)
+			id, _ := r.Int(c.SourceID)
+			delay, _ := r.Int("SQL_Delay")
+			l := Link{
+				Channel:        channel,
+				Source:         dbconn.Addr{Host: r.Text(c.SourceHost), Port: int(port)},
+				SourceIdentity: dbconn.Identity(strings.ToLower(r.Text(c.SourceUUID))),
+				SourceServerID: uint32(id),
+				SourceLogFile:  r.Text(c.SourceLog),
+				IORunning:      r.Text(c.IORunning),
+				SQLRunning:     r.Text(c.SQLRunning),
+				LastError:      lastError(r),
+				Delay:          time.Duration(delay) * time.Second,
+				RetrievedGTID:  strings.ReplaceAll(r.Text("Retrieved_Gtid_Set"), "\n", ""),
+			}
+			if io := r.Text("Gtid_IO_Pos"); l.RetrievedGTID == "" && io != "" { // MariaDB
+				l.RetrievedGTID = io
+			}
+			if late, ok := r.Int(c.SecondsLate); ok {
+				l.Lag = &Lag{Seconds: float64(late), From: FromStatus}
+			}
+			i.Links = append(i.Links, l)
+		}
+	}
+}
+
+// maxError is how much of a server's error text is kept; the rest is repetition of the statement.
+const maxError = 240
+
+// lastError joins the receiver's and the applier's error of a status row.
+func lastError(r dbconn.Row) string {
+	var texts []string
+	for _, column := range []string{"Last_IO_Error", "Last_SQL_Error"} {
+		if t := strings.TrimSpace(r.Text(column)); t != "" {
+			texts = append(texts, t)
+		}
+	}
+	all := []rune(strings.Join(strings.Fields(strings.Join(texts, "; ")), " "))
+	if len(all) > maxError {
+		return string(all[:maxError]) + "…"
+	}
+	return string(all)
+}

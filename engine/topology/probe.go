@@ -1,0 +1,116 @@
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mysql-recycler/engine/dbconn"
+)
+
+// Probe looks at one server on the very connection given; a *dbconn.Session works, and is how the
+// guard asks the connection that will run the statement. An error means that something protecting
+// the server could not be read; the instance then holds what was, with Missing saying the rest.
+func Probe(ctx context.Context, q dbconn.Querier, srv *dbconn.Server) (Instance, error) {
+	facts, err := dbconn.ReadFacts(ctx, q)
+	if err != nil {
+		return blank(srv), fmt.Errorf("probe %s: %w", srv.Name, err)
+	}
+	i, err := inspect(ctx, q, srv, facts, Options{})
+	if err != nil {
+		return i, fmt.Errorf("probe %s: %w", srv.Name, err)
+	}
+	if len(i.Missing) > 0 {
+		return i, fmt.Errorf("probe %s: %s", srv.Name, strings.Join(i.Missing, "; "))
+	}
+	return i, nil
+}
+
+// blank is an instance of which nothing was read.
+func blank(srv *dbconn.Server) Instance {
+	return Instance{Name: srv.Name, Addr: srv.Addr, Role: RoleUnknown, At: time.Now()}
+}
+
+// inspect reads everything about a server of which the facts are known. Trouble with single
+// statements goes to Instance.Missing; the error is for a server that could not be read at all.
+func inspect(ctx context.Context, q dbconn.Querier, srv *dbconn.Server, facts dbconn.Facts, o Options) (Instance, error) {
+	i := blank(srv)
+	version, err := facts.Version()
+	if err != nil {
+		return i, err
+	}
+	id, err := facts.Identity()
+	if err != nil {
+		return i, err
+	}
+	i.Identity, i.ServerID, i.Version = id, facts.ServerID(), version
+	i.State = stateOf(facts)
+	i.Reached = true
+	if facts.Has("maxscale_version") {
+		i.Role = RoleRelay
+	}
+	i.Group = groupOf(facts)
+
+	asks := questions(facts, version, o)
+	statements := make([]string, len(asks))
+	for n, a := range asks {
+		statements[n] = a.sql
+	}
+	var lost error
+	for n, answer := range dbconn.AskAll(ctx, q, statements) {
+		a := asks[n]
+		switch {
+		case answer.Err == nil:
+			a.take(&i, answer.Rows)
+		case dbconn.Code(answer.Err) != 0 && a.optional:
+		case dbconn.Lost(answer.Err):
+			lost = errors.Join(lost, answer.Err)
+		default:
+			i.Missing = append(i.Missing, missing(a, answer.Err))
+		}
+	}
+	if lost != nil {
+		i.Reached = false
+		return i, lost
+	}
+	i.Replicas = mergeDownstream(i.Replicas)
+	i.Role = RoleOf(i)
+	return i, nil
+}
+
+// missing says what could not be read and which right is missing for it.
+func missing(a question, err error) string {
+	code := dbconn.Code(err)
+	if code == 1227 || code == 1142 || code == 1045 { // access denied in its three forms
+		return fmt.Sprintf("%s could not be read: the account lacks %s (error %d)", a.what, a.right, code)
+	}
+	return fmt.Sprintf("%s could not be read (error %d)", a.what, code)
+}
+
+// stateOf reads the protecting settings from the facts.
+func stateOf(f dbconn.Facts) State {
+	return State{
+		ReadOnly:      f.On("read_only"),
+		SuperReadOnly: f.On("super_read_only"),
+		LogBin:        f.On("log_bin"),
+		LogUpdates:    f.On("log_replica_updates") || f.On("log_slave_updates"),
+		GTIDStrict:    f.On("gtid_strict_mode"),
+		GTIDMode:      f.On("gtid_mode") || f.Has("gtid_domain_id"), // MariaDB always numbers transactions
+	}
+}
+
+// groupOf names membership in something that is not plain replication, as far as the settings
+// tell; question rows refine it.
+func groupOf(f dbconn.Facts) string {
+	switch {
+	case f.On("wsrep_on"):
+		return "galera"
+	case f["aurora_version"] != "":
+		return "aurora"
+	case f["group_replication_group_name"] != "":
+		return "group_replication"
+	}
+	return ""
+}

@@ -1,0 +1,133 @@
+package topology
+
+import (
+	"fmt"
+	"strings"
+
+	"mysql-recycler/engine/dbconn"
+)
+
+// question is one constant statement and what to do with its rows.
+type question struct {
+	what     string // for people, when it fails
+	right    string // the privilege it needs
+	sql      string
+	optional bool // a refusal by the server costs detail, not safety
+	take     func(i *Instance, rows []dbconn.Row)
+}
+
+// Statements without dialect.
+const (
+	// uptimeSQL tells restarts apart from one walk to the next.
+	uptimeSQL = `SHOW GLOBAL STATUS LIKE 'Uptime'`
+	// mysqlGTIDSQL is asked with SELECT: SHOW VARIABLES cuts long sets at 1024 characters.
+	mysqlGTIDSQL = `SELECT @@global.gtid_executed AS executed`
+	// mariaGTIDSQL: the binlog state holds every stream this server ever wrote, also its own.
+	mariaGTIDSQL = `SELECT @@global.gtid_binlog_state AS executed, @@global.gtid_current_pos AS current`
+	// dumpUUIDSQL finds replicas with their UUID, also those that report no host. A thread that
+	// has no such variable (a tool that reads the binary log) comes with a NULL.
+	dumpUUIDSQL = `SELECT t.PROCESSLIST_ID AS id, t.PROCESSLIST_HOST AS host, u.VARIABLE_VALUE AS uuid` +
+		` FROM performance_schema.threads t LEFT JOIN performance_schema.user_variables_by_thread u` +
+		` ON u.THREAD_ID = t.THREAD_ID AND u.VARIABLE_NAME IN ('slave_uuid','replica_uuid')` +
+		` WHERE t.PROCESSLIST_COMMAND LIKE 'Binlog Dump%'`
+	// dumpSQL is the form without performance_schema; HOST is address:port of the connection.
+	dumpSQL = `SELECT ID AS id, HOST AS host, NULL AS uuid FROM information_schema.PROCESSLIST` +
+		` WHERE COMMAND LIKE 'Binlog Dump%'`
+	// groupSQL lists the members of a group and which of them this server is.
+	groupSQL = `SELECT MEMBER_ID, MEMBER_HOST, MEMBER_PORT, MEMBER_STATE, MEMBER_ROLE,` +
+		` MEMBER_ID = @@server_uuid AS me FROM performance_schema.replication_group_members`
+	// galeraSQL tells a real Galera node from one that merely has wsrep_on set.
+	galeraSQL = `SHOW GLOBAL STATUS LIKE 'wsrep_cluster_size'`
+)
+
+// questions are the statements for a server with these facts, in the order in which their answers
+// depend on each other.
+func questions(f dbconn.Facts, v dbconn.Version, o Options) []question {
+	d := v.Dialect()
+	status, replicas := "REPLICATION CLIENT", "REPLICATION SLAVE"
+	if v.Flavor == dbconn.MariaDB {
+		status, replicas = "SLAVE MONITOR", "REPLICATION MASTER ADMIN"
+	}
+	qs := []question{
+		{what: "replication status", right: status, sql: d.ShowStatus, take: takeLinks(d.Columns)},
+		{what: "the list of replicas", right: replicas, sql: d.ShowReplicas, take: takeReplicas(d)},
+		{what: "the uptime", sql: uptimeSQL, take: takeUptime},
+	}
+	switch {
+	case v.Flavor == dbconn.MariaDB:
+		qs = append(qs, question{what: "the GTID state", sql: mariaGTIDSQL, take: takeExecuted})
+	case f.Has("gtid_mode"):
+		qs = append(qs, question{what: "the executed GTIDs", sql: mysqlGTIDSQL, take: takeExecuted})
+	}
+	if f.On("log_bin") {
+		right := "REPLICATION CLIENT"
+		if v.Flavor == dbconn.MariaDB {
+			right = "BINLOG MONITOR"
+		}
+		qs = append(qs, question{what: "the binary log position", right: right, sql: d.ShowBinlogStatus, take: takeBinlog})
+		if d.DumpThreadUUID && f.On("performance_schema") {
+			qs = append(qs, question{what: "the replicas' connections", right: "SELECT on performance_schema",
+				sql: dumpUUIDSQL, optional: true, take: takeDumps})
+		} else {
+			qs = append(qs, question{what: "the replicas' connections", right: "PROCESS", sql: dumpSQL, optional: true, take: takeDumps})
+		}
+	}
+	if f["group_replication_group_name"] != "" {
+		qs = append(qs, question{what: "the replication group", right: "SELECT on performance_schema", sql: groupSQL, take: takeGroup})
+	}
+	if f.On("wsrep_on") {
+		qs = append(qs, question{what: "the Galera status", sql: galeraSQL, take: takeGalera})
+	}
+	return append(qs, lagQuestions(f, d, o)...)
+}
+
+// takeUptime reads the seconds since the server started.
+func takeUptime(i *Instance, rows []dbconn.Row) {
+	for _, r := range rows {
+		i.State.Uptime, _ = r.Int("Value")
+	}
+}
+
+// takeExecuted reads the GTID set, without the line breaks MySQL puts into it.
+func takeExecuted(i *Instance, rows []dbconn.Row) {
+	for _, r := range rows {
+		i.GTIDExecuted = strings.ReplaceAll(r.Text("executed"), "\n", "")
+	}
+}
+
+// takeBinlog reads where the server writes.
+func takeBinlog(i *Instance, rows []dbconn.Row) {
+	for _, r := range rows {
+		i.Binlog.File = r.Text("File")
+		i.Binlog.Position, _ = r.Int("Position")
+	}
+}
+
+// takeGroup names the member's part in its group and lists the other members.
+func takeGroup(i *Instance, rows []dbconn.Row) {
+	i.Group = "group_replication offline"
+	for _, r := range rows {
+		if r.Text("me") == "1" {
+			i.Group = strings.ToLower(fmt.Sprintf("group_replication %s", strings.TrimSpace(r.Text("MEMBER_ROLE")+" "+r.Text("MEMBER_STATE"))))
+			continue
+		}
+		port, _ := r.Int("MEMBER_PORT")
+		if host := r.Text("MEMBER_HOST"); host != "" {
+			i.Replicas = append(i.Replicas, Downstream{Addr: dbconn.Addr{Host: host, Port: int(port)},
+				Identity: dbconn.Identity(strings.ToLower(r.Text("MEMBER_ID"))), From: FromGroup})
+		}
+	}
+}
+
+// takeGalera drops the mark from a server that is in no cluster: MariaDB may carry wsrep settings
+// without using them.
+func takeGalera(i *Instance, rows []dbconn.Row) {
+	for _, r := range rows {
+		if n, ok := r.Int("Value"); ok && n > 0 {
+			return
+		}
+	}
+	if i.Group == "galera" {
+		i.Group = ""
+	}
+}

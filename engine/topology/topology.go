@@ -1,0 +1,154 @@
+package topology
+
+import (
+	"strings"
+	"time"
+
+	"mysql-recycler/engine/dbconn"
+)
+
+// Topology is what one walk over a cluster found. Partial says that some node was not reached
+// or is ambiguous; the guard treats such nodes as unknown.
+type Topology struct {
+	Cluster   string     `json:"cluster"`
+	Seed      string     `json:"seed"`
+	Instances []Instance `json:"instances"`
+	Partial   bool       `json:"partial"`
+	Warnings  []string   `json:"warnings,omitempty"`
+	At        time.Time  `json:"at"`
+}
+
+// Options bounds a walk. Zero values mean the defaults named here.
+type Options struct {
+	MaxNodes    int           // 1000
+	MaxDepth    int           // 10
+	NodeTimeout time.Duration // 3 s
+	Timeout     time.Duration // 30 s
+	Parallel    int           // 16
+	Heartbeat   string        // schema.table of pt-heartbeat rows; empty: none
+}
+
+// withDefaults fills in what is zero.
+func (o Options) withDefaults() Options {
+	set := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	set(&o.MaxNodes, 1000)
+	set(&o.MaxDepth, 10)
+	set(&o.Parallel, 16)
+	if o.NodeTimeout <= 0 {
+		o.NodeTimeout = 3 * time.Second
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	return o
+}
+
+// Find returns an instance by its name, host or host:port, or by an alias of it. A host alone
+// must fit one instance only.
+func (t Topology) Find(name string) (Instance, bool) {
+	for _, i := range t.Instances {
+		if strings.EqualFold(i.Name, name) {
+			return i, true
+		}
+	}
+	addr, err := dbconn.ParseAddr(name)
+	if err != nil {
+		return Instance{}, false
+	}
+	var byHost []Instance
+	for _, i := range t.Instances {
+		if i.listensOn(addr) {
+			return i, true
+		}
+		if strings.EqualFold(i.Addr.Host, name) {
+			byHost = append(byHost, i)
+		}
+	}
+	if len(byHost) == 1 {
+		return byHost[0], true
+	}
+	return Instance{}, false
+}
+
+// listensOn reports whether an address led to the instance.
+func (i Instance) listensOn(a dbconn.Addr) bool {
+	if i.Addr.Same(a) {
+		return true
+	}
+	for _, alias := range i.Aliases {
+		if alias.Same(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// ByIdentity returns the instance with an identity.
+func (t Topology) ByIdentity(id dbconn.Identity) (Instance, bool) {
+	if id == "" {
+		return Instance{}, false
+	}
+	for _, i := range t.Instances {
+		if i.Identity == id {
+			return i, true
+		}
+	}
+	return Instance{}, false
+}
+
+// Downstream returns the servers that replicate from one, reached or not, in the order of the walk.
+func (t Topology) Downstream(id dbconn.Identity) []Instance {
+	source, ok := t.ByIdentity(id)
+	if !ok {
+		return nil
+	}
+	var out []Instance
+	for _, i := range t.Instances {
+		if t.replicatesFrom(i, source) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// replicatesFrom reports whether a server has source as a source: by its own word if it was
+// reached, by the word of the source if it was not.
+func (t Topology) replicatesFrom(i, source Instance) bool {
+	if i.Reached {
+		for _, l := range i.Links {
+			if l.pointsAt(source) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, d := range source.Replicas {
+		if d.is(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// pointsAt reports whether a channel's source is the instance.
+func (l Link) pointsAt(i Instance) bool {
+	if l.SourceIdentity != "" && i.Identity != "" {
+		return l.SourceIdentity == i.Identity
+	}
+	return i.listensOn(l.Source)
+}
+
+// is reports whether a source's row means the instance.
+func (d Downstream) is(i Instance) bool {
+	switch {
+	case d.Identity != "" && i.Identity != "":
+		return d.Identity == i.Identity
+	case !d.Addr.Zero() && i.listensOn(d.Addr):
+		return true
+	}
+	return !d.Seen.Zero() && d.Seen.Port != 0 && i.listensOn(d.Seen)
+}

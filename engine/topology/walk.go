@@ -1,0 +1,227 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"mysql-recycler/engine/dbconn"
+)
+
+// walk is the state of one discovery. Its maps belong to run; claimed alone is shared with the
+// visits, so that two addresses of one server are inspected once.
+type walk struct {
+	access   *dbconn.Access
+	o        Options
+	queue    []target
+	targets  int                           // enqueued so far, for MaxNodes
+	addrs    map[string]dbconn.Identity    // address key: who answered there; empty while a visit is under way
+	ids      map[dbconn.Identity]bool      // seen or under way
+	nodes    map[dbconn.Identity]*Instance // reached
+	order    []dbconn.Identity             // in the order they were reached
+	aliases  map[dbconn.Identity][]dbconn.Addr
+	expected []target // everything anybody named, to tell at the end what is missing
+	failed   []visit
+	warnings []string
+	claimed  sync.Map
+}
+
+// newWalk prepares a walk.
+func newWalk(access *dbconn.Access, o Options) *walk {
+	return &walk{
+		access: access, o: o,
+		addrs:   map[string]dbconn.Identity{},
+		ids:     map[dbconn.Identity]bool{},
+		nodes:   map[dbconn.Identity]*Instance{},
+		aliases: map[dbconn.Identity][]dbconn.Addr{},
+	}
+}
+
+// add enqueues a target unless somebody already visits it.
+func (w *walk) add(t target) {
+	w.expected = append(w.expected, t)
+	if t.identity != "" && w.ids[t.identity] {
+		return
+	}
+	var open []dbconn.Addr
+	for _, a := range t.candidates {
+		if _, seen := w.addrs[a.Key()]; !seen {
+			open = append(open, a)
+		}
+	}
+	if len(open) == 0 || (t.identity == "" && len(open) < len(t.candidates)) {
+		return // a visit to one of its addresses is done or under way; topology looks at the outcome
+	}
+	if w.targets >= w.o.MaxNodes || t.depth > w.o.MaxDepth {
+		reason := fmt.Errorf("beyond the limit of %d servers", w.o.MaxNodes)
+		if t.depth > w.o.MaxDepth {
+			reason = fmt.Errorf("beyond the depth limit of %d", w.o.MaxDepth)
+		}
+		w.failed = append(w.failed, visit{target: t, attempts: []attempt{{open[0], reason}}})
+		return
+	}
+	w.targets++
+	t.candidates = open
+	w.addrs[open[0].Key()] = ""
+	if t.identity != "" {
+		w.ids[t.identity] = true
+	}
+	w.queue = append(w.queue, t)
+}
+
+// merge takes the outcome of a visit and enqueues the servers it tells of.
+func (w *walk) merge(v visit) {
+	if !v.reached {
+		w.failed = append(w.failed, v)
+		return
+	}
+	w.addrs[v.addr.Key()] = v.identity
+	w.ids[v.identity] = true
+	if v.alias {
+		w.aliases[v.identity] = append(w.aliases[v.identity], v.addr)
+		return
+	}
+	i := &v.inst
+	w.nodes[v.identity] = i
+	w.order = append(w.order, v.identity)
+	for _, l := range i.Links {
+		if l.Source.Host == "" {
+			continue
+		}
+		w.add(target{candidates: []dbconn.Addr{l.Source}, identity: l.SourceIdentity, serverID: l.SourceServerID,
+			depth: v.depth + 1, from: "source of " + i.Name})
+	}
+	for _, d := range i.Replicas {
+		w.add(target{candidates: d.candidates(i.Addr), identity: d.Identity, serverID: d.ServerID,
+			depth: v.depth + 1, from: "replica of " + i.Name, consumer: d.From == FromProcesslist})
+	}
+}
+
+// reachedAs returns the reached server a target means.
+func (w *walk) reachedAs(t target) *Instance {
+	if t.identity != "" {
+		return w.nodes[t.identity]
+	}
+	for _, a := range t.candidates {
+		i := w.nodes[w.addrs[a.Key()]]
+		if i != nil && (t.serverID == 0 || t.serverID == i.ServerID) {
+			return i
+		}
+	}
+	return nil
+}
+
+// firstError is the reason the seed was not reached.
+func (w *walk) firstError(seed dbconn.Addr) error {
+	for _, v := range w.failed {
+		for _, a := range v.attempts {
+			if a.addr.Same(seed) {
+				return a.err
+			}
+		}
+	}
+	return errors.New("no server was reached")
+}
+
+// topology turns the walk into its result.
+func (w *walk) topology(seed dbconn.Addr) Topology {
+	t := Topology{Cluster: w.access.Cluster, Seed: w.access.NameOf(seed), At: time.Now()}
+	for _, id := range w.order {
+		i := w.nodes[id]
+		w.settleName(i)
+		t.Instances = append(t.Instances, *i)
+	}
+	t.Instances = append(t.Instances, w.unreached()...)
+	connect(&t)
+	t.Warnings = append(t.Warnings, w.warnings...)
+	for _, i := range t.Instances {
+		for _, m := range i.Missing {
+			t.Warnings = append(t.Warnings, fmt.Sprintf("%s: %s", i.Name, m))
+		}
+		t.Partial = t.Partial || !i.Reached || len(i.Missing) > 0
+	}
+	return t
+}
+
+// settleName gives a server its configured name whichever of its addresses was reached first.
+func (w *walk) settleName(i *Instance) {
+	i.Aliases = w.aliases[i.Identity]
+	if i.Name != i.Addr.String() {
+		return
+	}
+	for n, a := range i.Aliases {
+		if name := w.access.NameOf(a); name != a.String() {
+			i.Aliases[n] = i.Addr
+			i.Name, i.Addr = name, a
+			return
+		}
+	}
+}
+
+// unreached lists the servers somebody named and nobody reached, each once, with the reason. A
+// dump thread that leads to no server is a tool reading the binary log: a warning, not a server.
+func (w *walk) unreached() []Instance {
+	var out []Instance
+	listed := map[string]bool{}
+	for _, t := range w.expected {
+		if w.reachedAs(t) != nil {
+			continue
+		}
+		i := Instance{Name: "unknown", Identity: t.identity, ServerID: t.serverID, Role: RoleUnknown, At: time.Now()}
+		key := string(t.identity)
+		if len(t.candidates) > 0 {
+			i.Addr = t.candidates[0]
+			i.Name = w.access.NameOf(i.Addr)
+			key = i.Addr.Key()
+		} else if key == "" {
+			key = fmt.Sprintf("server_id %d", t.serverID)
+			i.Name = key
+		}
+		if listed[key] || (t.identity != "" && listed[string(t.identity)]) {
+			continue
+		}
+		listed[key], listed[string(t.identity)] = true, true
+		i.Unreached = w.reason(t)
+		if t.consumer {
+			w.warnings = append(w.warnings, fmt.Sprintf("%s reads the binary log (%s) and answers as no server; it is left alone", i.Name, t.from))
+			continue
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
+// reason says in words why a target was not reached.
+func (w *walk) reason(t target) string {
+	if len(t.candidates) == 0 {
+		return fmt.Sprintf("%s, reports no address (report_host is not set)", t.from)
+	}
+	for _, a := range t.candidates {
+		for _, v := range w.failed {
+			for _, tried := range v.attempts {
+				if tried.addr.Same(a) {
+					return words(tried.err)
+				}
+			}
+		}
+	}
+	return words(errOther)
+}
+
+// words is an error as a short phrase for people.
+func words(err error) string {
+	var notAllowed *dbconn.NotAllowedError
+	var connect *dbconn.ConnectError
+	switch {
+	case errors.As(err, &notAllowed):
+		return "not in the allow list"
+	case errors.As(err, &connect):
+		return connect.Words()
+	case dbconn.Lost(err):
+		return "does not answer in time"
+	case dbconn.Code(err) != 0:
+		return fmt.Sprintf("answers with error %d", dbconn.Code(err))
+	}
+	return err.Error()
+}

@@ -127,42 +127,23 @@ func installMySQL(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cache, err := cacheDir()
-	if err != nil {
-		return err
-	}
-	unlock, err := lockFile(ctx, filepath.Join(cache, mysqlDir+".lock"))
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	final := filepath.Join(cache, mysqlDir)
-	if _, err := os.Stat(final); err == nil {
-		return nil // another process was quicker
-	}
-	work, err := makeDir(cache, "unpacking-*", nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(work) }()
-	root := filepath.Join(work, "root")
-	var failures error
-	for i, a := range archives {
-		apt, err := newPrivateApt(ctx, filepath.Join(work, fmt.Sprint("apt", i)), "sid", a)
-		if err == nil {
-			err = apt.unpack(ctx, root, "mysql-server-core")
+	return installOnce(ctx, mysqlDir, func(work string) (string, error) {
+		var failures error
+		for i, a := range archives {
+			root := filepath.Join(work, fmt.Sprint("root", i))
+			apt, err := newPrivateApt(ctx, filepath.Join(work, fmt.Sprint("apt", i)), "sid", a)
+			if err == nil {
+				err = apt.unpack(ctx, root, "mysql-server-core")
+			}
+			if err != nil {
+				failures = errors.Join(failures, err)
+				continue
+			}
+			kept := filepath.Join(work, "kept")
+			return kept, keepServer(ctx, root, kept)
 		}
-		if err != nil {
-			failures = errors.Join(failures, err)
-			continue
-		}
-		kept := filepath.Join(work, "kept")
-		if err := keepServer(ctx, root, kept); err != nil {
-			return fmt.Errorf("unpack mysql: %w", err)
-		}
-		return os.Rename(kept, final)
-	}
-	return fmt.Errorf("fetch mysql: %w", failures)
+		return "", fmt.Errorf("fetch mysql: %w", failures)
+	})
 }
 
 // unpackedServer describes a MySQL that dpkg -x left in root: it runs through

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -146,8 +147,8 @@ func (c *Cluster) WaitPurged(ctx context.Context) error {
 
 // waitPurged polls the history list. MySQL takes purged transactions off it
 // only every 128 batches, so an idle server would never come to the end; the
-// frequency is raised for the time of the wait. Old servers and MariaDB also
-// have the variable and need no help.
+// frequency is raised for the time of the wait. Servers without the variable say
+// in their monitor when purge has nothing left to do.
 func (n *Node) waitPurged(ctx context.Context) (err error) {
 	var frequency int
 	if err := n.DB().QueryRowContext(ctx, "SELECT @@GLOBAL.innodb_purge_rseg_truncate_frequency").Scan(&frequency); err == nil {
@@ -159,6 +160,11 @@ func (n *Node) waitPurged(ctx context.Context) (err error) {
 		}()
 	}
 	return poll(ctx, func() (bool, error) {
+		if n.cluster.Flavor == MySQL56 {
+			if idle, err := n.purgeIdle(ctx); idle || err != nil {
+				return idle, err
+			}
+		}
 		left, err := n.historyLength(ctx)
 		if err == nil && left > 0 {
 			return false, fmt.Errorf("history list length %d", left)
@@ -176,4 +182,13 @@ func (n *Node) historyLength(ctx context.Context) (int, error) {
 	var length int
 	err := n.DB().QueryRowContext(ctx, query).Scan(&length)
 	return length, err
+}
+
+// purgeIdle reads the state of the purge thread out of InnoDB's monitor.
+func (n *Node) purgeIdle(ctx context.Context) (bool, error) {
+	rows, err := queryRows(ctx, n.DB(), "SHOW ENGINE INNODB STATUS")
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	return strings.Contains(rows[0]["Status"], "state: running but idle"), nil
 }

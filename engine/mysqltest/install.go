@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 )
 
 // Installed tells which server of a flavor is there, as "version path". It is a
@@ -32,8 +33,39 @@ func Install(ctx context.Context, f Flavor) error {
 		return installMariaDB(ctx)
 	case MySQL:
 		return installMySQL(ctx)
+	case MySQL56:
+		return installMySQL56(ctx)
 	}
-	return fmt.Errorf("unknown flavor %q", f)
+	return fmt.Errorf("unknown flavor %q: use %s, %s or %s", f, MariaDB, MySQL, MySQL56)
+}
+
+// installOnce runs unpack, which returns a finished folder below work, and moves
+// that folder to its place in the cache. Parallel processes wait for the first;
+// a half-unpacked server is never seen.
+func installOnce(ctx context.Context, name string, unpack func(work string) (string, error)) error {
+	cache, err := cacheDir()
+	if err != nil {
+		return err
+	}
+	final := filepath.Join(cache, name)
+	unlock, err := lockFile(ctx, final+".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := os.Stat(final); err == nil {
+		return nil // another process was quicker
+	}
+	work, err := makeDir(cache, "unpacking-*", nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+	ready, err := unpack(work)
+	if err != nil {
+		return err
+	}
+	return os.Rename(ready, final)
 }
 
 // mariadbScript installs the distribution's server. While a policy-rc.d says

@@ -1,0 +1,172 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/engine"
+)
+
+// Facts is what readers of the log and of the tables ask, and the wishes people have for jobs.
+type Facts struct{ db *DB }
+
+// NewFacts returns the readers of a database.
+func NewFacts(db *DB) *Facts { return &Facts{db: db} }
+
+// EventsAfter lists facts after seq in order, at most limit.
+func (s *Facts) EventsAfter(ctx context.Context, seq int64, limit int) ([]engine.Event, error) {
+	var events []engine.Event
+	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
+		return each(ctx, tx, func(row Row) error {
+			e, err := scanEvent(row)
+			events = append(events, e)
+			return err
+		}, "SELECT seq, at, kind, request_id, job_id, step, actor, data FROM events WHERE seq > $1 ORDER BY seq LIMIT $2", seq, limit)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read events after %d: %w", seq, err)
+	}
+	return events, nil
+}
+
+// Cursor is the last event a reader has told; 0 for one that is not known.
+func (s *Facts) Cursor(ctx context.Context, reader string) (int64, error) {
+	var seq int64
+	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
+		return each(ctx, tx, func(row Row) error { return row.Scan(&seq) }, "SELECT seq FROM cursors WHERE reader = $1", reader)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read cursor %s: %w", reader, err)
+	}
+	return seq, nil
+}
+
+// Request returns one request, or engine.ErrNotFound.
+func (s *Facts) Request(ctx context.Context, id string) (approvals.Request, error) {
+	return readRequest(ctx, s.db, id)
+}
+
+// Jobs returns the jobs of a request with steps and unrestored settings.
+func (s *Facts) Jobs(ctx context.Context, requestID string) ([]engine.Job, error) {
+	var jobs []engine.Job
+	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		jobs, err = loadJobs(ctx, tx, requestID)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read jobs of %s: %w", requestID, err)
+	}
+	return jobs, nil
+}
+
+// listings are the filters of Requests. $1 is the filter's argument, $2 the limit.
+var listings = map[string]string{
+	"":        "",
+	"pending": "WHERE r.state = 'pending'",
+	"running": "WHERE EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = r.id AND j.state IN ('queued', 'running', 'paused'))",
+	"mine":    "WHERE r.requester_id = $1",
+	"history": "WHERE r.target = $1 OR EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = r.id AND j.host = $1)",
+}
+
+// Requests lists requests with reviews, newest first. filter is empty, "pending", "running",
+// "mine" (arg: a user id) or "history" (arg: a host; all when empty).
+func (s *Facts) Requests(ctx context.Context, filter, arg string, limit int) ([]approvals.Request, error) {
+	where, ok := listings[filter]
+	if !ok {
+		return nil, fmt.Errorf("list requests: no filter %q", filter)
+	}
+	if filter == "history" && arg == "" {
+		where = ""
+	}
+	var requests []approvals.Request
+	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
+		err := each(ctx, tx, func(row Row) error {
+			r, err := scanRequest(row)
+			requests = append(requests, r)
+			return err
+		}, "SELECT "+requestColumns+" FROM requests r "+where+" ORDER BY r.created DESC, r.id LIMIT $2", arg, limit)
+		for i := 0; err == nil && i < len(requests); i++ {
+			requests[i].Reviews, err = loadReviews(ctx, tx, requests[i].ID)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list requests: %w", err)
+	}
+	return requests, nil
+}
+
+// NewestDiscovery returns the newest one of a cluster (any when empty) that inventoried host (any
+// when empty), or engine.ErrNotFound.
+func (s *Facts) NewestDiscovery(ctx context.Context, cluster, host string) (engine.Discovery, error) {
+	return newestDiscovery(ctx, s.db, cluster, host)
+}
+
+// Discovery returns the one a request made, or engine.ErrNotFound.
+func (s *Facts) Discovery(ctx context.Context, requestID string) (engine.Discovery, error) {
+	return readDiscovery(ctx, s.db, "SELECT body FROM discoveries WHERE request_id = $1", requestID)
+}
+
+// newestDiscovery is shared by the engine's and the conversation's view.
+func newestDiscovery(ctx context.Context, db *DB, cluster, host string) (engine.Discovery, error) {
+	return readDiscovery(ctx, db, `SELECT d.body FROM discoveries d
+		WHERE ($1 = '' OR d.cluster = $1)
+		  AND ($2 = '' OR EXISTS (SELECT 1 FROM discovery_hosts h WHERE h.request_id = d.request_id AND h.host = $2))
+		ORDER BY d.at DESC, d.request_id LIMIT 1`, cluster, host)
+}
+
+// readDiscovery reads the body a query finds.
+func readDiscovery(ctx context.Context, db *DB, query string, args ...any) (engine.Discovery, error) {
+	var d engine.Discovery
+	err := db.Read(ctx, func(ctx context.Context, tx Tx) error {
+		var body string
+		err := tx.QueryRow(ctx, query, args...).Scan(&body)
+		if errors.Is(err, sql.ErrNoRows) {
+			return engine.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		return fromJSON(body, &d)
+	})
+	if err != nil {
+		return d, fmt.Errorf("read discovery: %w", err)
+	}
+	return d, nil
+}
+
+// Want stores what a person wants of a live job and appends engine.EventJobWanted. Wanting what is
+// wanted already changes nothing. A job that has ended or was cancelled wants nothing any more:
+// that is a *engine.Problem.
+func (s *Facts) Want(ctx context.Context, jobID string, w engine.Wanted, by approvals.Actor) (engine.Job, error) {
+	var j engine.Job
+	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) (err error) {
+		if j, err = loadJob(ctx, tx, jobID); err != nil {
+			return err
+		}
+		switch {
+		case j.State.Final():
+			return &engine.Problem{Code: "job_ended", Text: fmt.Sprintf("%s has ended: it is %s.", jobID, j.State)}
+		case j.Wanted == w:
+			return nil
+		case j.Wanted == engine.WantCancel:
+			return &engine.Problem{Code: "job_cancelled", Text: jobID + " is being cancelled.", Next: "Ask for a new run when it has ended."}
+		}
+		now, err := s.db.now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "UPDATE jobs SET wanted = $2 WHERE id = $1", jobID, string(w)); err != nil {
+			return err
+		}
+		j.Wanted = w
+		return appendFact(ctx, tx, now, engine.EventJobWanted, j.RequestID, j.ID, by.ID, map[string]string{"wanted": string(w)})
+	})
+	if err != nil {
+		return j, fmt.Errorf("want %s of %s: %w", w, jobID, err)
+	}
+	return j, nil
+}

@@ -1,0 +1,33 @@
+// Package queue carries approved jobs to workers with River, on the same database as the facts.
+//
+// # Flow
+//
+//	approving transaction ─▶ Enqueue (River row {job_id}, same transaction)
+//	worker ─▶ Work ─▶ run(job_id) ─▶ ended: row completed
+//	                              ─▶ lease held or lost, or the process stops: row snoozed, not failed
+//	                              ─▶ any other error: row retried, with growing pauses
+//
+// A River row is transport: it holds nothing but the job's id, and jobs.engine_id names the one
+// row that may run a job. A row that is not named there ends without doing anything.
+//
+// # Who is dead
+//
+// River has no heartbeat for jobs without a time limit, so the lease of package storage is the
+// heartbeat, and River's rescuer asks it through Worker.Timeout: no limit for a row this client
+// runs or whose job has a live lease, one nanosecond for any other. That takes a leader election,
+// so a lost node's job goes on after about half a minute, at most about two.
+//
+// A process that starts alone on its SQLite file (it gets the lock file exclusively) knows at
+// once that every earlier owner is dead: it ends their leases and hands their jobs to fresh River
+// rows before it claims anything. A restart therefore goes on within a second or two.
+//
+// # Failure behaviour
+//
+// The job's row in storage is the truth. At every start, jobs that have not ended but whose River
+// row is gone or finished (a restored backup, retention, too many failures) get a new row.
+//
+// # What it does not do
+//
+// It runs nothing that was not approved, decides nothing about servers, and does not keep
+// schedules or expiries: those have tables of their own.
+package queue

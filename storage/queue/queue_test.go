@@ -1,0 +1,263 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/engine"
+	"mysql-recycler/storage"
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childEnv); path != "" {
+		os.Exit(child(path))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// wait bounds every poll of these tests; the machine may be busy.
+const wait = 60 * time.Second
+
+// openAt opens the file at path for a test.
+func openAt(t *testing.T, path string) *storage.DB {
+	t.Helper()
+	db, err := storage.Open(t.Context(), "sqlite://"+path, zap.NewNop())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+// newQueue makes a queue that is stopped with the test, before its database closes.
+func newQueue(t *testing.T, db *storage.DB, run func(context.Context, string) error, opts Options) *Queue {
+	t.Helper()
+	if opts.LeaseTTL == 0 {
+		opts.LeaseTTL = 2 * time.Second
+	}
+	q, err := New(db, run, opts, zap.NewNop())
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		require.NoError(t, q.Stop(ctx))
+	})
+	return q
+}
+
+// one is the usual choice of regions.
+func one() map[string]int { return map[string]int{"": 4} }
+
+// approve makes a discovery job of host and hands it to the queue in region.
+func approve(t *testing.T, db *storage.DB, q *Queue, id, host, region string) {
+	t.Helper()
+	now := time.Now()
+	s := storage.NewRequests(db, q.Enqueue, func(string) string { return region })
+	r := approvals.Request{
+		ID: id, Kind: approvals.KindDiscover, Cluster: "shop", Target: host, Requester: approvals.Actor{ID: "UALICE"},
+		Digest: "d", MinApprovals: 1, State: approvals.Pending, Created: now, Expires: now.Add(time.Hour),
+	}
+	require.NoError(t, s.CreateRequest(t.Context(), r))
+	_, err := s.Review(t.Context(), approvals.Review{RequestID: id, Reviewer: approvals.Actor{ID: "UBOB"}, Decision: approvals.Approve, Digest: "d"},
+		[]engine.Job{{ID: id, RequestID: id, Kind: engine.JobDiscover, Cluster: "shop", Host: host, Digest: "d"}})
+	require.NoError(t, err)
+}
+
+// walk is what a runner does to a job: take the lease, say running, work, say succeeded.
+func walk(db *storage.DB, owner string, ttl time.Duration, work func(ctx context.Context) error) func(context.Context, string) error {
+	journal, leases := storage.NewJournal(db), storage.NewLeases(db)
+	return func(ctx context.Context, id string) error {
+		l, err := leases.Take(ctx, id, owner, ttl)
+		if err != nil {
+			return err
+		}
+		live := []engine.JobState{engine.JobQueued, engine.JobRunning}
+		if err := journal.SetJob(ctx, l, engine.JobChange{From: live, State: engine.JobRunning, Event: engine.Event{Kind: engine.EventJobStarted, Actor: owner}}); err != nil {
+			return err
+		}
+		beat, stop := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			tick := time.NewTicker(ttl / 3)
+			defer tick.Stop()
+			for {
+				select {
+				case <-beat.Done():
+					return
+				case <-tick.C:
+					_, _ = leases.Renew(beat, l, ttl)
+				}
+			}
+		})
+		err = work(ctx)
+		stop()
+		wg.Wait()
+		if err != nil {
+			return errors.Join(err, leases.Release(context.WithoutCancel(ctx), l))
+		}
+		if err := journal.SetJob(ctx, l, engine.JobChange{State: engine.JobSucceeded, Event: engine.Event{Kind: engine.EventJobCompleted, Actor: owner}}); err != nil {
+			return err
+		}
+		return leases.Release(ctx, l)
+	}
+}
+
+// stateOf reads the state of a job.
+func stateOf(t *testing.T, db *storage.DB, id string) engine.JobState {
+	t.Helper()
+	j, err := storage.NewJournal(db).Job(context.Background(), id)
+	require.NoError(t, err)
+	return j.State
+}
+
+// ended waits until a job has succeeded.
+func ended(t *testing.T, db *storage.DB, id string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return stateOf(t, db, id) == engine.JobSucceeded }, wait, 20*time.Millisecond, id)
+}
+
+// starts lists who started a job, in order.
+func starts(t *testing.T, db *storage.DB, id string) []string {
+	t.Helper()
+	events, err := storage.NewFacts(db).EventsAfter(t.Context(), 0, 1000)
+	require.NoError(t, err)
+	var who []string
+	for _, e := range events {
+		if e.JobID == id && e.Kind == engine.EventJobStarted {
+			who = append(who, e.Actor)
+		}
+	}
+	return who
+}
+
+func nothing(context.Context) error { return nil }
+
+func TestRunsApprovedWork(t *testing.T) {
+	t.Parallel()
+	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
+	q := newQueue(t, db, walk(db, "me", time.Second, nothing), Options{Regions: map[string]int{"": 2, "eu": 2}})
+	require.NoError(t, q.Start(t.Context()))
+	for i := range 6 {
+		id := fmt.Sprintf("R-%04d", i)
+		approve(t, db, q, id, "host-"+id, []string{"", "eu"}[i%2])
+	}
+	for i := range 6 {
+		id := fmt.Sprintf("R-%04d", i)
+		ended(t, db, id)
+		require.Equal(t, []string{"me"}, starts(t, db, id))
+	}
+}
+
+// A failed review must take the River row with it.
+func TestEnqueueRollsBack(t *testing.T) {
+	t.Parallel()
+	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
+	q := newQueue(t, db, nil, Options{})
+	boom := errors.New("boom")
+	err := db.InTx(t.Context(), func(ctx context.Context, tx storage.Tx) error {
+		require.NoError(t, q.Enqueue(ctx, tx, "R-AAAA", ""))
+		require.Error(t, q.Enqueue(ctx, tx, "R-AAAA", "eu"), "a job has one row")
+		return boom
+	})
+	require.ErrorIs(t, err, boom)
+	require.NoError(t, db.Read(t.Context(), func(ctx context.Context, tx storage.Tx) error {
+		var n int
+		require.NoError(t, tx.QueryRow(ctx, "SELECT COUNT(*) FROM river_job").Scan(&n))
+		require.Zero(t, n)
+		return nil
+	}))
+}
+
+// Held and lost leases and a runner that returns early are no failures: the job goes on.
+func TestSnoozesInsteadOfFailing(t *testing.T) {
+	t.Parallel()
+	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
+	var mu sync.Mutex
+	answers := []error{engine.ErrLeaseHeld, fmt.Errorf("write: %w", engine.ErrLeaseLost), nil, errors.New("the server is away")}
+	good := walk(db, "me", time.Second, nothing)
+	q := newQueue(t, db, func(ctx context.Context, id string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(answers) > 0 {
+			err := answers[0]
+			answers = answers[1:]
+			return err
+		}
+		return good(ctx, id)
+	}, Options{Regions: one(), LeaseTTL: 50 * time.Millisecond})
+	require.NoError(t, q.Start(t.Context()))
+	approve(t, db, q, "R-AAAA", "db-1", "")
+	ended(t, db, "R-AAAA")
+	var attempts, failures int
+	require.NoError(t, db.Read(t.Context(), func(ctx context.Context, tx storage.Tx) error {
+		return tx.QueryRow(ctx, "SELECT attempt, json_array_length(errors) FROM river_job").Scan(&attempts, &failures)
+	}))
+	require.Equal(t, 1, failures, "only the true error is one")
+	require.Equal(t, 2, attempts)
+}
+
+// Stop ends claiming, then contexts; the job goes on at once with the next start.
+func TestStopAndGoOn(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := openAt(t, path)
+	running := make(chan struct{})
+	q := newQueue(t, db, walk(db, "first", time.Second, func(ctx context.Context) error {
+		close(running)
+		<-ctx.Done()
+		return ctx.Err()
+	}), Options{Regions: one()})
+	require.NoError(t, q.Start(t.Context()))
+	approve(t, db, q, "R-AAAA", "db-1", "")
+	<-running
+	soft, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	require.NoError(t, q.Stop(soft))
+	require.Less(t, time.Since(begin), 10*time.Second)
+	require.Equal(t, engine.JobRunning, stateOf(t, db, "R-AAAA"))
+
+	next := newQueue(t, db, walk(db, "second", time.Second, nothing), Options{Regions: one()})
+	begin = time.Now()
+	require.NoError(t, next.Start(t.Context()))
+	ended(t, db, "R-AAAA")
+	t.Logf("went on after %s", time.Since(begin))
+	require.Equal(t, []string{"first", "second"}, starts(t, db, "R-AAAA"))
+}
+
+// A job whose River row is gone (retention, a restored backup) is run all the same.
+func TestRowGone(t *testing.T) {
+	t.Parallel()
+	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
+	q := newQueue(t, db, walk(db, "me", time.Second, nothing), Options{Regions: one()})
+	approve(t, db, q, "R-AAAA", "db-1", "")
+	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx storage.Tx) error {
+		_, err := tx.Exec(ctx, "DELETE FROM river_job")
+		return err
+	}))
+	require.NoError(t, q.Start(t.Context()))
+	ended(t, db, "R-AAAA")
+}
+
+func TestPauseRegion(t *testing.T) {
+	t.Parallel()
+	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
+	q := newQueue(t, db, walk(db, "me", time.Second, nothing), Options{Regions: map[string]int{"": 2, "eu": 2}})
+	require.NoError(t, q.Start(t.Context()))
+	require.Eventually(t, func() bool { return q.PauseRegion(t.Context(), "eu") == nil }, wait, 20*time.Millisecond)
+	approve(t, db, q, "R-AAAA", "db-1", "eu")
+	approve(t, db, q, "R-BBBB", "db-2", "")
+	ended(t, db, "R-BBBB")
+	require.Equal(t, engine.JobQueued, stateOf(t, db, "R-AAAA"))
+	require.NoError(t, q.ResumeRegion(t.Context(), "eu"))
+	ended(t, db, "R-AAAA")
+}

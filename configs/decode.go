@@ -71,7 +71,7 @@ func decode(m *mistakes, path string, raw any, to reflect.Value) {
 func decodeStruct(m *mistakes, path string, raw any, to reflect.Value) {
 	section, ok := raw.(map[string]any)
 	if !ok {
-		m.add(path, "expected a section with keys, got %s", kindOf(raw))
+		m.addf(path, "expected a section with keys, got %s", kindOf(raw))
 		return
 	}
 	known := keysOf(to.Type())
@@ -89,9 +89,9 @@ func decodeStruct(m *mistakes, path string, raw any, to reflect.Value) {
 	slices.Sort(unknown)
 	for _, key := range unknown {
 		if near := nearest(key, known); near != "" {
-			m.add(join(path, key), "unknown key; did you mean %s?", near)
+			m.addf(join(path, key), "unknown key; did you mean %s?", near)
 		} else {
-			m.add(join(path, key), "unknown key; known here: %s", strings.Join(known, ", "))
+			m.addf(join(path, key), "unknown key; known here: %s", strings.Join(known, ", "))
 		}
 	}
 }
@@ -100,7 +100,7 @@ func decodeStruct(m *mistakes, path string, raw any, to reflect.Value) {
 func decodeSlice(m *mistakes, path string, raw any, to reflect.Value) {
 	list, ok := raw.([]any)
 	if !ok {
-		m.add(path, "expected a list, got %s", kindOf(raw))
+		m.addf(path, "expected a list, got %s", kindOf(raw))
 		return
 	}
 	out := reflect.MakeSlice(to.Type(), len(list), len(list))
@@ -120,7 +120,7 @@ func decodeSlice(m *mistakes, path string, raw any, to reflect.Value) {
 func decodeMap(m *mistakes, path string, raw any, to reflect.Value) {
 	section, ok := raw.(map[string]any)
 	if !ok {
-		m.add(path, "expected a section with keys, got %s", kindOf(raw))
+		m.addf(path, "expected a section with keys, got %s", kindOf(raw))
 		return
 	}
 	if len(section) == 0 {
@@ -156,7 +156,7 @@ func parsed[T any](m *mistakes, path string, raw any, to reflect.Value, want str
 func scalar[T any](m *mistakes, path, want string, raw any) (T, bool) {
 	v, ok := raw.(T)
 	if !ok {
-		m.add(path, "expected %s, got %s", want, kindOf(raw))
+		m.addf(path, "expected %s, got %s", want, kindOf(raw))
 	}
 	return v, ok
 }

@@ -104,7 +104,7 @@ func overlay(m *mistakes, k *koanf.Koanf, environ []string) {
 			sibling = name + "_FILE"
 		}
 		if _, both := given[sibling]; both && !isFile {
-			m.add(name, "is set together with %s; set one of them", sibling)
+			m.addf(name, "is set together with %s; set one of them", sibling)
 		}
 		if key, ok := vars[sibling]; ok {
 			k.Delete(strings.ReplaceAll(key, ".", delim))
@@ -150,7 +150,7 @@ func (c *Config) readSecrets(m *mistakes) {
 			return
 		}
 		if value.Set() {
-			m.add(path, "is set together with %s_file; set one of them", path[strings.LastIndexByte(path, '.')+1:])
+			m.addf(path, "is set together with %s_file; set one of them", path[strings.LastIndexByte(path, '.')+1:])
 			return
 		}
 		text, err := readSecret(from)

@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -210,7 +209,7 @@ clusters:
 	require.ErrorContains(t, err, "slack.bot_token_file: read secret")
 	require.ErrorContains(t, err, "mysql.password_file: read secret")
 	var e *Error
-	require.True(t, errors.As(err, &e))
+	require.ErrorAs(t, err, &e)
 	require.Len(t, e.Mistakes, 2, "an inherited file is told once: %v", e)
 
 	dir := filepath.Dir(path)

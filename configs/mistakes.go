@@ -50,8 +50,8 @@ func (e *Error) Hint() string {
 // mistakes collects while the rest is still checked.
 type mistakes []Mistake
 
-// add notes a mistake at a path.
-func (m *mistakes) add(path, format string, args ...any) {
+// addf notes a mistake at a path.
+func (m *mistakes) addf(path, format string, args ...any) {
 	*m = append(*m, Mistake{Path: path, Text: fmt.Sprintf(format, args...)})
 }
 

@@ -64,7 +64,7 @@ func chainOnly(roots *x509.CertPool) func(tls.ConnectionState) error {
 func (t TLS) validate(m *mistakes, path string) {
 	oneOf(m, path+".mode", t.Mode, "disabled", "required", "verify-ca", "verify-identity")
 	if (t.Cert == "") != (t.Key == "") {
-		m.add(path, "cert and key belong together; one of them is missing")
+		m.addf(path, "cert and key belong together; one of them is missing")
 		return
 	}
 	_, err := t.Config()

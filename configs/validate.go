@@ -34,7 +34,7 @@ func (c *Config) validate(m *mistakes) {
 	c.Engine.validate(m)
 	c.MySQL.validate(m, "mysql")
 	if len(c.Clusters) == 0 {
-		m.add("clusters", "is empty; at least one cluster is needed")
+		m.addf("clusters", "is empty; at least one cluster is needed")
 	}
 	for i := range c.Clusters {
 		c.Clusters[i].validate(m, fmt.Sprintf("clusters[%d]", i), c.MySQL, c.Approvals.Approvers)
@@ -46,7 +46,7 @@ func (s Slack) validate(m *mistakes) {
 	checkToken(m, "slack.bot_token", s.BotToken, s.BotTokenFile, "xoxb-", "RECYCLER_SLACK_BOT_TOKEN")
 	checkToken(m, "slack.app_token", s.AppToken, s.AppTokenFile, "xapp-", "RECYCLER_SLACK_APP_TOKEN")
 	if u := webURL(m, "slack.api_url", s.APIURL); u != nil && u.Scheme == "http" && !loopback(u.Hostname()) {
-		m.add("slack.api_url", "would send the tokens in plain text; use https")
+		m.addf("slack.api_url", "would send the tokens in plain text; use https")
 	}
 	form(m, "slack.command", s.Command, command, "a slash command of lower case letters, for example /recycle")
 	between(m, "slack.sockets", s.Sockets, 1, 10)
@@ -56,9 +56,9 @@ func (s Slack) validate(m *mistakes) {
 func checkToken(m *mistakes, path string, t Secret, from, prefix, variable string) {
 	switch {
 	case t.Set() && !strings.HasPrefix(t.Reveal(), prefix):
-		m.add(path, "is not such a token; it begins with %s", prefix)
+		m.addf(path, "is not such a token; it begins with %s", prefix)
 	case !t.Set() && from == "" && !m.has(path):
-		m.add(path, "is missing; set it in %s, in %s_FILE, or as %s_file", variable, variable, path)
+		m.addf(path, "is missing; set it in %s, in %s_FILE, or as %s_file", variable, variable, path)
 	}
 }
 
@@ -66,13 +66,13 @@ func (s Storage) validate(m *mistakes) {
 	u, err := url.Parse(s.URL)
 	switch {
 	case err != nil: // the text is left out: a URL can hold a password
-		m.add("storage.url", "is not a URL")
+		m.addf("storage.url", "is not a URL")
 	case u.Scheme != "sqlite":
-		m.add("storage.url", "this version keeps its state in SQLite only; write sqlite:///absolute/path/state.db")
+		m.addf("storage.url", "this version keeps its state in SQLite only; write sqlite:///absolute/path/state.db")
 	case u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasSuffix(u.Path, "/"):
-		m.add("storage.url", "needs the absolute path of a file after sqlite://, for example sqlite:///var/lib/recycler/state.db")
+		m.addf("storage.url", "needs the absolute path of a file after sqlite://, for example sqlite:///var/lib/recycler/state.db")
 	case u.RawQuery != "" || u.Fragment != "":
-		m.add("storage.url", "takes a path and nothing else")
+		m.addf("storage.url", "takes a path and nothing else")
 	}
 }
 
@@ -93,7 +93,7 @@ func (e Engine) validate(m *mistakes) {
 // validate checks a login. The password may be empty: some accounts have none.
 func (l MySQL) validate(m *mistakes, path string) {
 	if l.User == "" || len(l.User) > 80 || strings.ContainsAny(l.User, "\x00\n\r") {
-		m.add(path+".user", "needs a user name of 1 to 80 characters")
+		m.addf(path+".user", "needs a user name of 1 to 80 characters")
 	}
 	between(m, path+".dial_timeout", l.DialTimeout, 100*time.Millisecond, time.Minute)
 	between(m, path+".read_timeout", l.ReadTimeout, 100*time.Millisecond, 10*time.Minute)
@@ -106,24 +106,24 @@ func oneOf(m *mistakes, path, value string, valid ...string) {
 		return
 	}
 	if near := nearest(value, valid); near != "" {
-		m.add(path, "%q is unknown; did you mean %s?", value, near)
+		m.addf(path, "%q is unknown; did you mean %s?", value, near)
 		return
 	}
-	m.add(path, "%q is unknown; write %s", value, strings.Join(valid, ", "))
+	m.addf(path, "%q is unknown; write %s", value, strings.Join(valid, ", "))
 }
 
 // between refuses a value outside its bounds, and tells the bounds. A value that could not be
 // read is still its default, so nothing is told twice.
 func between[T int | int64 | float64 | time.Duration | Size](m *mistakes, path string, v, low, high T) {
 	if v < low || v > high {
-		m.add(path, "%v is outside %v to %v", v, low, high)
+		m.addf(path, "%v is outside %v to %v", v, low, high)
 	}
 }
 
 // form refuses text that does not look like what it must be.
 func form(m *mistakes, path, value string, pattern *regexp.Regexp, what string) {
 	if !pattern.MatchString(value) {
-		m.add(path, "%q is not %s", value, what)
+		m.addf(path, "%q is not %s", value, what)
 	}
 }
 
@@ -133,7 +133,7 @@ func ids(m *mistakes, path string, list []string, pattern *regexp.Regexp, what s
 		at := fmt.Sprintf("%s[%d]", path, i)
 		form(m, at, id, pattern, what)
 		if slices.Contains(list[:i], id) {
-			m.add(at, "%s is listed twice", id)
+			m.addf(at, "%s is listed twice", id)
 		}
 	}
 }
@@ -142,11 +142,11 @@ func ids(m *mistakes, path string, list []string, pattern *regexp.Regexp, what s
 func webURL(m *mistakes, path, text string) *url.URL {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		m.add(path, "is not an http or https URL")
+		m.addf(path, "is not an http or https URL")
 		return nil
 	}
 	if u.User != nil {
-		m.add(path, "must not hold a user or a password")
+		m.addf(path, "must not hold a user or a password")
 		return nil
 	}
 	return u

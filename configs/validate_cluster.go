@@ -25,7 +25,7 @@ func (c *Cluster) validate(m *mistakes, path string, login MySQL, all Approvers)
 	c.validateName(m, path)
 	c.validatePeople(m, path, all)
 	if len(c.Hosts) == 0 {
-		m.add(path+".hosts", "is empty; at least one server is needed")
+		m.addf(path+".hosts", "is empty; at least one server is needed")
 	}
 	for i, h := range c.Hosts {
 		h.validate(m, fmt.Sprintf("%s.hosts[%d]", path, i))
@@ -46,14 +46,14 @@ func (c *Cluster) validate(m *mistakes, path string, login MySQL, all Approvers)
 
 func (c *Cluster) validateName(m *mistakes, path string) {
 	if c.Name == "" {
-		m.add(path+".name", "is missing")
+		m.addf(path+".name", "is missing")
 	} else {
 		form(m, path+".name", c.Name, nameForm, "a name of letters, digits, dots, dashes and underscores")
 	}
 	oneOf(m, path+".environment", c.Environment, "production", "staging", "development")
 	form(m, path+".region", c.Region, regionForm, "a region of lower case letters, digits and dashes")
 	if c.Channel == "" {
-		m.add(path+".channel", "is missing; open the channel's details in Slack to copy its id (C…)")
+		m.addf(path+".channel", "is missing; open the channel's details in Slack to copy its id (C…)")
 	} else {
 		form(m, path+".channel", c.Channel, channelID, "a channel id (C… or G…)")
 	}
@@ -70,18 +70,18 @@ func (c *Cluster) validatePeople(m *mistakes, path string, all Approvers) {
 	}
 	switch {
 	case a.Empty():
-		m.add(at, "nobody may approve; name users or groups here or in approvals.approvers")
+		m.addf(at, "nobody may approve; name users or groups here or in approvals.approvers")
 	case len(a.Groups) == 0 && len(a.Users) < a.MinApprovals:
-		m.add(at, "%d different people must approve, but the users named are %d", a.MinApprovals, len(a.Users))
+		m.addf(at, "%d different people must approve, but the users named are %d", a.MinApprovals, len(a.Users))
 	}
 	if c.Policy.AllowPrimary && a.MinApprovals < 2 {
-		m.add(path+".policy.allow_primary", "needs approvers.min_approvals of 2 or more")
+		m.addf(path+".policy.allow_primary", "needs approvers.min_approvals of 2 or more")
 	}
 }
 
 func (h Host) validate(m *mistakes, path string) {
 	if h.Name == "" {
-		m.add(path+".name", "is missing")
+		m.addf(path+".name", "is missing")
 		return
 	}
 	form(m, path+".name", h.Name, nameForm, "a name of letters, digits, dots, dashes and underscores")
@@ -150,7 +150,7 @@ func (l Limits) validate(m *mistakes, path string) {
 	between(m, path+".threads_running", l.ThreadsRunning, 0, 1_000_000)
 	between(m, path+".history_length", l.HistoryLength, 0, 1_000_000_000_000)
 	if l.CriticalLag != 0 && l.CriticalLag <= l.MaxLag {
-		m.add(path+".critical_lag", "%v must be more than max_lag %v, or 0 to turn it off", l.CriticalLag, l.MaxLag)
+		m.addf(path+".critical_lag", "%v must be more than max_lag %v, or 0 to turn it off", l.CriticalLag, l.MaxLag)
 	}
 }
 
@@ -162,16 +162,16 @@ func (e External) validate(m *mistakes, path string) {
 	}
 	for _, hole := range holes.FindAllString(e.URL, -1) {
 		if !slices.Contains([]string{"{cluster}", "{host}", "{addr}", "{port}"}, hole) {
-			m.add(path+".url", "%s is unknown; write {cluster}, {host}, {addr} or {port}", hole)
+			m.addf(path+".url", "%s is unknown; write {cluster}, {host}, {addr} or {port}", hole)
 		}
 	}
 	u := webURL(m, path+".url", holes.ReplaceAllString(e.URL, "1"))
 	if u != nil && e.Token.Set() && u.Scheme == "http" && !loopback(u.Hostname()) {
-		m.add(path+".url", "would send the token in plain text; use https")
+		m.addf(path+".url", "would send the token in plain text; use https")
 	}
 	form(m, path+".json_path", e.JSONPath, jsonPath, "a path of keys, for example data.role")
 	if len(e.Replica) == 0 {
-		m.add(path+".replica", "is empty; nothing could ever be permitted")
+		m.addf(path+".replica", "is empty; nothing could ever be permitted")
 	}
 }
 
@@ -182,7 +182,7 @@ func (c *Config) unique(m *mistakes) {
 	claim := func(taken map[string]string, key, path, what string) {
 		key = strings.ToLower(key)
 		if first, ok := taken[key]; ok {
-			m.add(path, "%s %s is already used at %s", what, key, first)
+			m.addf(path, "%s %s is already used at %s", what, key, first)
 		} else if key != "" {
 			taken[key] = path
 		}

@@ -1,0 +1,87 @@
+# mysql-recycler. `make help` lists the targets. A fresh Debian machine needs git, make and a
+# network of package registries; whatever else a target needs, .ci/deps installs first (with
+# apt-get, as root or through sudo) and does nothing when it is there.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+GO := $(shell .ci/go)
+# GOTOOLCHAIN=local on a Go that is too old would only fail; a newer one is left alone.
+export GOTOOLCHAIN := $(shell .ci/go toolchain)
+
+CACHE   ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mysql-recycler
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+
+# Packages at once and how long one may take: two real-server packages fill two cores.
+TEST_FLAGS ?= -p 2 -timeout 10m
+# The packages where goroutines meet; the rest is left to `make test`.
+RACE ?= ./approvals/... ./bot/... ./configs/... ./engine ./engine/guard/... ./engine/throttle/... ./storage/...
+
+LINT_VERSION ?= v2.15.0
+LINT = $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
+
+# Go code of this repository, without what npm brings.
+FOLDERS = approvals bot cmd configs engine storage
+IMAGE  ?= mysql-recycler
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: deps-go ## Build the static binary bin/recycler
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/recycler ./cmd/recycler
+
+.PHONY: test
+test: deps-test ## Vet and test everything, on real servers and a real browser
+	$(GO) vet ./...
+	$(GO) test $(TEST_FLAGS) ./...
+
+.PHONY: test-race
+test-race: deps-test deps-race ## Run the race detector where goroutines meet
+	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) $(RACE)
+
+.PHONY: demo
+demo: deps-demo build ## Boot a cluster, a chat workspace and the bot; ONCE=1 plays and checks the story
+	./bin/recycler demo $(if $(ONCE),--once)
+
+.PHONY: bench
+bench: deps-test ## Run the benchmarks of the packages that have some
+	@packages=$$(grep -rl --include='*_test.go' '^func Benchmark' $(FOLDERS) | xargs -r -n1 dirname | sort -u | sed 's|^|./|'); \
+	if [ -z "$$packages" ]; then echo 'no package has a benchmark yet'; exit 0; fi; \
+	$(GO) test -p 1 -timeout 30m -run '^$$' -bench . -benchmem $$packages
+
+.PHONY: cover
+cover: deps-test ## Test with coverage and print the total
+	$(GO) test $(TEST_FLAGS) -coverprofile=coverage.out -coverpkg=./... ./...
+	$(GO) tool cover -func=coverage.out | tail -n 1
+
+.PHONY: lint
+lint: deps-go $(LINT) ## Run golangci-lint; built once into the cache
+	$(LINT) run ./...
+
+# A pinned linter of its own, because its dependencies do not belong into our go.mod.
+$(LINT):
+	@mkdir -p $(CACHE)/bin/building
+	GOBIN=$(CACHE)/bin/building $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@mv $(CACHE)/bin/building/golangci-lint $@
+
+.PHONY: fmt
+fmt: deps-go ## Format the Go code
+	$(dir $(shell $(GO) env GOROOT)/bin/x)gofmt -w $(FOLDERS)
+
+.PHONY: image
+image: ## Build the container image with docker or podman
+	@engine=$$(command -v docker || command -v podman) || { echo 'make image needs docker or podman' >&2; exit 1; }; \
+	"$$engine" build --build-arg VERSION='$(VERSION)' -t $(IMAGE) .
+
+.PHONY: deps-go deps-test deps-race deps-demo
+deps-go:
+	@.ci/deps go
+deps-test:
+	@.ci/deps go mariadb mysql browser node fonts
+deps-race:
+	@.ci/deps gcc
+deps-demo:
+	@.ci/deps go mariadb

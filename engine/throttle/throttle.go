@@ -1,0 +1,135 @@
+package throttle
+
+import (
+	"context"
+	"time"
+
+	"mysql-recycler/engine/dbconn"
+)
+
+// Node is a server whose load counts.
+type Node struct {
+	Server  *dbconn.Server
+	Name    string
+	Replica bool          // its lag must be readable
+	Delay   time.Duration // the delay it keeps on purpose (SQL_Delay), taken off its lag
+	// Heartbeat is the schema.table of pt-heartbeat, written on the primary; empty: the server's
+	// own figure is used. A heartbeat also sees the lag of the servers between.
+	Heartbeat string
+}
+
+// Table is what is about to be rebuilt, or runs.
+type Table struct {
+	Schema, Name string
+	NeedBytes    int64 // size of the new file, which stands beside the old one for a while
+	// ApplierStopped says that we stopped the target's applier ourselves: its lag then grows as
+	// planned and is not looked at.
+	ApplierStopped bool
+}
+
+// DiskProbe tells the free bytes of the file system a server keeps its data on. known is false
+// when nobody can tell; an error means that who should know did not answer.
+type DiskProbe interface {
+	Free(ctx context.Context) (bytes int64, known bool, err error)
+}
+
+// Throttle compares one target and its downstream with the limits of a job.
+type Throttle struct {
+	limits     Limits
+	target     Node
+	downstream []Node
+	disk       DiskProbe
+
+	every time.Duration // between two looks
+}
+
+// lookEvery is the time between two looks: short against a lag limit of seconds, and a handful of
+// cheap statements per server.
+const lookEvery = 2 * time.Second
+
+// lookTimeout bounds one look at one server.
+const lookTimeout = 5 * time.Second
+
+// New makes a Throttle. disk may be nil when nothing can tell the free space.
+func New(limits Limits, target Node, downstream []Node, disk DiskProbe) *Throttle {
+	return &Throttle{limits: limits, target: target, downstream: downstream, disk: disk, every: lookEvery}
+}
+
+// Check looks once whether the table may be started now.
+func (t *Throttle) Check(ctx context.Context, table Table) Verdict {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var v Verdict
+	t.checkLag(ctx, table, &v)
+	t.checkThreads(ctx, &v)
+	t.checkHistory(ctx, &v)
+	t.checkTransactions(ctx, table, &v)
+	t.checkDisk(ctx, table, &v)
+	return v
+}
+
+// Wait returns when nothing holds the table back, or when ctx ends. told hears of the first
+// verdict that holds it back, of every change of the reasons, and of the end of waiting.
+func (t *Throttle) Wait(ctx context.Context, table Table, told func(Verdict)) error {
+	var last Verdict
+	tick := time.NewTicker(t.every)
+	defer tick.Stop()
+	for {
+		v := t.Check(ctx, table)
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if !v.same(last) && told != nil {
+			told(v)
+		}
+		if !v.Throttled {
+			return nil
+		}
+		last = v
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// During watches while a statement runs. It returns a *Critical when the statement should be
+// killed, and the cause of ctx when the statement has ended.
+func (t *Throttle) During(ctx context.Context, table Table) error {
+	tick := time.NewTicker(t.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		if v := t.look(ctx, table); v.Critical && ctx.Err() == nil {
+			return &Critical{Verdict: v}
+		}
+	}
+}
+
+// look checks the critical bounds only.
+func (t *Throttle) look(ctx context.Context, table Table) Verdict {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var all, critical Verdict
+	t.checkLag(ctx, table, &all)
+	t.checkDiskNow(ctx, &all)
+	for _, r := range all.Reasons {
+		if r.Value >= 0 && t.isCritical(r) {
+			critical.add(true, r)
+		}
+	}
+	return critical
+}
+
+// isCritical reports whether a broken bound is one to kill for.
+func (t *Throttle) isCritical(r Reason) bool {
+	if r.Metric == MetricDiskFree {
+		return true
+	}
+	return r.Metric == MetricLag && t.limits.CriticalLag > 0 && r.Value > t.limits.CriticalLag.Seconds()
+}

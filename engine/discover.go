@@ -99,7 +99,7 @@ func (r *run) walkCluster(ctx context.Context, a *dbconn.Access, target Target) 
 func (r *run) inventory(ctx context.Context, a *dbconn.Access, target Target, t topology.Topology, in topology.Instance) HostInventory {
 	h := HostInventory{Name: in.Name}
 	p := target.Settings.Policy
-	h.Verdict = r.o.Guard.Ask(ctx, guard.Subject{Instance: in, Topology: t, Expect: guard.Expectation{
+	h.Verdict = r.guard.Ask(ctx, guard.Subject{Instance: in, Topology: t, Expect: guard.Expectation{
 		AllowPrimary: p.AllowPrimary, AllowErrant: p.AllowErrant, AllowPartial: p.AllowPartial,
 	}})
 	if !in.Reached {

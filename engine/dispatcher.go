@@ -23,7 +23,7 @@ type Options struct {
 	Leases      Leases
 	Discoveries Discoveries
 	Targets     Targets
-	Guard       *guard.Guard
+	Guards      func(cluster string) *guard.Guard
 	Live        *Live
 	Disk        func(cluster, host string) throttle.DiskProbe // nil: the disk is not known
 	Owner       string                                        // this process, unique per start
@@ -64,6 +64,7 @@ type run struct {
 	*Dispatcher
 	job   Job
 	lease Lease
+	guard *guard.Guard
 	log   *zap.Logger
 	wish  *wish
 
@@ -82,7 +83,7 @@ func (d *Dispatcher) Run(ctx context.Context, jobID string) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("load %s: %w", jobID, err), d.release(ctx, lease))
 	}
-	r := &run{Dispatcher: d, job: job, lease: lease, log: d.o.Log.With(zap.String("job", jobID)), wish: newWish(job.Wanted)}
+	r := &run{Dispatcher: d, job: job, lease: lease, guard: d.o.Guards(job.Cluster), log: d.o.Log.With(zap.String("job", jobID)), wish: newWish(job.Wanted)}
 	err = r.walk(ctx)
 	d.o.Live.clear(jobID)
 	return errors.Join(err, d.release(ctx, lease))

@@ -69,7 +69,7 @@ func (r *run) stillReplica(ctx context.Context, h *host) error {
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", h.plan.Name, err)
 	}
-	_, err = r.o.Guard.Permit(ctx, s, h.topology, r.expect(h))
+	_, err = r.guard.Permit(ctx, s, h.topology, r.expect(h))
 	return errors.Join(err, s.Close())
 }
 

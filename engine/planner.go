@@ -27,7 +27,7 @@ const stepOverhead = 2 * time.Second
 // anybody approved anything.
 type Planner struct {
 	Discoveries Discoveries
-	Guard       *guard.Guard
+	Guards      func(cluster string) *guard.Guard
 	Now         func() time.Time
 }
 
@@ -73,7 +73,7 @@ func (p *Planner) refuseEarly(ctx context.Context, s PlanSpec) error {
 		return nil
 	}
 	policy := s.Target.Settings.Policy
-	v := p.Guard.Ask(ctx, guard.Subject{Instance: in, Topology: d.Topology, Expect: guard.Expectation{
+	v := p.Guards(s.Target.Cluster).Ask(ctx, guard.Subject{Instance: in, Topology: d.Topology, Expect: guard.Expectation{
 		Replicated: p.mode(s) == rebuild.BinlogOn, AllowPrimary: policy.AllowPrimary,
 		AllowErrant: policy.AllowErrant, AllowPartial: policy.AllowPartial,
 	}})

@@ -166,7 +166,7 @@ func (r *run) refuse(ctx context.Context, h *host) (bool, error) {
 			r.log.Warn("session not closed", zap.Error(err))
 		}
 	}()
-	v, err := r.o.Guard.Permit(ctx, s, h.topology, r.expect(h))
+	v, err := r.guard.Permit(ctx, s, h.topology, r.expect(h))
 	if err == nil {
 		return false, nil
 	}

@@ -97,7 +97,7 @@ func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (
 	var g errgroup.Group
 	g.Go(func() error { kill(r.wish.interrupt(wctx, false)); return nil })
 	g.Go(func() error {
-		kill(r.o.Guard.Watch(wctx, h.server, h.topology, r.expect(h), r.o.WatchEvery))
+		kill(r.guard.Watch(wctx, h.server, h.topology, r.expect(h), r.o.WatchEvery))
 		return nil
 	})
 	g.Go(func() error { kill(h.throttle.During(wctx, r.need(s))); return nil })
@@ -117,7 +117,7 @@ func (r *run) task(s *Step) rebuild.Task {
 func (r *run) hooks(h *host, s *Step) rebuild.Hooks {
 	return rebuild.Hooks{
 		Permit: func(ctx context.Context, sess *dbconn.Session) error {
-			_, err := r.o.Guard.Permit(ctx, sess, h.topology, r.expect(h))
+			_, err := r.guard.Permit(ctx, sess, h.topology, r.expect(h))
 			return err
 		},
 		Begin: func(ctx context.Context, m rebuild.Mark) error {

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/bot"
+	"mysql-recycler/bot/slack"
+	"mysql-recycler/configs"
+	"mysql-recycler/engine"
+	"mysql-recycler/engine/guard"
+	"mysql-recycler/storage"
+	"mysql-recycler/storage/queue"
+)
+
+// app is the whole program, wired: chat in, approvals, jobs, chat out. Every part gets what it
+// needs here and knows nothing of the others.
+type app struct {
+	config  configs.Config
+	log     *zap.Logger
+	db      *storage.DB
+	queue   *queue.Queue
+	stores  stores
+	service *approvals.Service
+	bot     *bot.Bot
+	slack   *slack.Client
+}
+
+// stores are the services of the one database.
+type stores struct {
+	requests *storage.Requests
+	facts    *storage.Facts
+	outbox   *storage.Outbox
+	inbox    *storage.Inbox
+}
+
+// newApp opens the database and builds the parts. Nothing is sent and nothing runs before run.
+func newApp(ctx context.Context, c configs.Config, t *targets, log *zap.Logger) (*app, error) {
+	db, err := storage.Open(ctx, c.Storage.URL, log.Named("storage"), storage.WithProgram(buildVersion()))
+	if err != nil {
+		return nil, err
+	}
+	a := &app{config: c, log: log, db: db}
+	if err := a.wire(t); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return a, nil
+}
+
+func (a *app) wire(t *targets) error {
+	var (
+		err     error
+		c       = a.config
+		journal = storage.NewJournal(a.db)
+		live    = engine.NewLive()
+		guards  = guardsOf(t)
+		owner   = uuid.NewString()
+	)
+	dispatcher := engine.NewDispatcher(engine.Options{
+		Journal: journal, Leases: storage.NewLeases(a.db), Discoveries: journal, Targets: t, Guards: guards, Live: live,
+		Owner: owner, LeaseTTL: c.Engine.LeaseTTL, Log: a.log.Named("engine"),
+	})
+	a.queue, err = queue.New(a.db, dispatcher.Run, queue.Options{
+		ClientID: owner, Regions: regions(c), LeaseTTL: c.Engine.LeaseTTL, RescueAfter: c.Engine.RescueAfter,
+	}, a.log.Named("queue"))
+	if err != nil {
+		return err
+	}
+	a.stores = stores{
+		requests: storage.NewRequests(a.db, a.queue.Enqueue, t.region), facts: storage.NewFacts(a.db),
+		outbox: storage.NewOutbox(a.db), inbox: storage.NewInbox(a.db),
+	}
+	a.slack, err = slack.New(slack.Options{
+		BotToken: c.Slack.BotToken.Reveal(), AppToken: c.Slack.AppToken.Reveal(), APIURL: c.Slack.APIURL,
+		Inbox: inbox{a.stores.inbox}, Outbox: outbox{a.stores.outbox}, Sockets: c.Slack.Sockets,
+		FormActions: bot.FormActions(), Tuning: slack.Tuning{EditEvery: c.Engine.ProgressInterval}, Log: a.log.Named("slack"),
+	})
+	if err != nil {
+		return err
+	}
+	a.service = approvals.NewService(approvals.Options{
+		Store: a.stores.requests, Directory: a.slack, Policy: t.policy, NewID: a.stores.requests.NewID,
+	})
+	a.bot = bot.New(bot.Options{
+		Targets: t, Planner: &engine.Planner{Discoveries: journal, Guards: guards, Now: time.Now}, Requests: a.service,
+		Facts: a.stores.facts, Lists: a.stores.facts, Wanter: a.stores.facts, Live: live, Outbox: outbox{a.stores.outbox},
+		Responder: a.slack, Directory: a.slack, Channels: channels(c), Log: a.log.Named("bot"),
+		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval},
+	})
+	a.slack.Handle(a.bot)
+	return nil
+}
+
+// guardsOf gives every cluster its guard: the built-in validators and its own source of truth.
+func guardsOf(t *targets) func(string) *guard.Guard {
+	byCluster := map[string]*guard.Guard{}
+	for name, cl := range t.cluster {
+		x := cl.External
+		e := guard.ExternalConfig{URL: x.URL, Path: x.JSONPath, Replica: x.Replica, Timeout: x.Timeout, Retries: x.Retries}
+		if token := x.Token.Reveal(); token != "" {
+			e.Header = map[string]string{"Authorization": "Bearer " + token}
+		}
+		byCluster[name] = guard.Default(e)
+	}
+	fallback := guard.Default(guard.ExternalConfig{})
+	return func(cluster string) *guard.Guard {
+		if g, ok := byCluster[cluster]; ok {
+			return g
+		}
+		return fallback
+	}
+}
+
+// regions are the queues this process works: those of its clusters, with the configured number of
+// hosts at once in each.
+func regions(c configs.Config) map[string]int {
+	m := map[string]int{}
+	for _, cl := range c.Clusters {
+		m[cl.Region] = c.Engine.Workers
+	}
+	return m
+}
+
+// channels are the rooms commands are taken from: a cluster is worked on from its own channels.
+func channels(c configs.Config) map[string]bot.Channel {
+	m := map[string]bot.Channel{}
+	for _, cl := range c.Clusters {
+		for _, id := range append([]string{cl.Channel}, cl.Channels...) {
+			ch := m[id]
+			ch.Clusters = append(ch.Clusters, cl.Name)
+			m[id] = ch
+		}
+	}
+	for id, ch := range m {
+		ch.Locale = bot.LocaleOf(c.Language.Default)
+		if l, ok := c.Language.Channels[id]; ok {
+			ch.Locale = bot.LocaleOf(l)
+		}
+		m[id] = ch
+	}
+	return m
+}
+
+// stopWork bounds how long work in hand may take once the process was told to end: statements on
+// servers are left running and adopted, so nothing long is waited for.
+const stopWork = 10 * time.Second
+
+// run works until ctx ends. First no more work is claimed, then what is in hand is let go: a
+// statement that runs on a server goes on there, and the next process adopts it.
+func (a *app) run(ctx context.Context) error {
+	if err := a.queue.Start(ctx); err != nil {
+		return fmt.Errorf("start the queue: %w", err)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.slack.Run(ctx) })
+	g.Go(func() error { return a.bot.Teller().Run(ctx) })
+	g.Go(func() error { return a.housekeeping(ctx) })
+	a.log.Info("serving", zap.String("version", buildVersion()), zap.Int("clusters", len(a.config.Clusters)))
+	err := g.Wait()
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWork)
+	defer cancel()
+	return errors.Join(err, a.queue.Stop(stop))
+}
+
+// close closes the database; run has ended.
+func (a *app) close() error { return a.db.Close() }
+
+// keepChat is how long handled envelopes and shown posts are kept: Slack repeats a delivery for
+// minutes, and a day is ten times what was ever seen.
+const keepChat = 7 * 24 * time.Hour
+
+// housekeeping ends requests nobody decided in time, and forgets old chat rows.
+func (a *app) housekeeping(ctx context.Context) error {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	pruned := time.Time{}
+	for {
+		if err := a.expire(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("requests not expired", zap.Error(err))
+		}
+		if time.Since(pruned) > time.Hour {
+			pruned = time.Now()
+			if err := a.prune(ctx); err != nil && ctx.Err() == nil {
+				a.log.Error("old chat rows not removed", zap.Error(err))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *app) expire(ctx context.Context) error {
+	ids, err := a.stores.requests.DueExpiries(ctx)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	return a.service.Expire(ctx, ids)
+}
+
+func (a *app) prune(ctx context.Context) error {
+	before := time.Now().Add(-keepChat)
+	_, err := a.stores.inbox.Prune(ctx, before)
+	_, err2 := a.stores.outbox.Prune(ctx, before)
+	return errors.Join(err, err2)
+}

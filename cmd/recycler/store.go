@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+
+	"mysql-recycler/bot"
+	"mysql-recycler/storage"
+)
+
+// Storage and bot do not know each other. Their rows have the same fields, so the adapters here
+// only convert.
+
+// outbox is storage's outbox as the bot declares it.
+type outbox struct{ *storage.Outbox }
+
+var _ bot.Outbox = outbox{}
+
+// Put implements bot.Outbox.
+func (o outbox) Put(ctx context.Context, reader string, upto int64, posts []bot.Post) error {
+	rows := make([]storage.Post, len(posts))
+	for i, p := range posts {
+		rows[i] = storage.Post(p)
+	}
+	return o.Outbox.Put(ctx, reader, upto, rows)
+}
+
+// Due implements bot.Outbox.
+func (o outbox) Due(ctx context.Context, limit int) ([]bot.Queued, error) {
+	rows, err := o.Outbox.Due(ctx, limit)
+	due := make([]bot.Queued, len(rows))
+	for i, r := range rows {
+		due[i] = bot.Queued{Post: bot.Post(r.Post), Rev: r.Rev, TS: r.TS, ParentTS: r.ParentTS, Attempts: r.Attempts}
+	}
+	return due, err
+}
+
+// inbox is storage's inbox as the bot declares it.
+type inbox struct{ *storage.Inbox }
+
+var _ bot.Inbox = inbox{}
+
+// Pending implements bot.Inbox.
+func (i inbox) Pending(ctx context.Context) ([]bot.Envelope, error) {
+	rows, err := i.Inbox.Pending(ctx)
+	pending := make([]bot.Envelope, len(rows))
+	for n, r := range rows {
+		pending[n] = bot.Envelope(r)
+	}
+	return pending, err
+}

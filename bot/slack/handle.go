@@ -1,0 +1,148 @@
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/bot"
+)
+
+const (
+	handleWithin = 2 * time.Minute
+	handleTries  = 5
+	tooOld       = 24 * time.Hour // what nobody could handle for a day is ended, and said
+)
+
+// replay queues what the inbox still holds and is at least age old.
+func (c *Client) replay(ctx context.Context, age time.Duration) error {
+	pending, err := c.o.Inbox.Pending(ctx)
+	if err != nil {
+		return err
+	}
+	now := c.o.Clock()
+	for _, e := range pending {
+		switch since := now.Sub(e.At); {
+		case since > tooOld:
+			c.log.Error("an envelope could not be handled for a day and is given up", zap.String("key", e.Key))
+			c.handled(ctx, e.Key)
+		case since >= age:
+			c.lanes.put(c.lane(e.Kind, e.Payload, e.Key), e)
+		}
+	}
+	return nil
+}
+
+// handle gives one envelope to the handler until it is done, with growing pauses in between.
+func (c *Client) handle(ctx context.Context, e bot.Envelope) {
+	wait := c.o.Tuning.Retry
+	for try := 1; ; try++ {
+		err := c.dispatch(ctx, e)
+		if err == nil {
+			c.handled(ctx, e.Key)
+			return
+		}
+		if ctx.Err() != nil {
+			return // kept; the next run handles it
+		}
+		if try == handleTries {
+			c.count.do(func(s *Stats) { s.In.GaveUp++ })
+			c.log.Error("an envelope cannot be handled; it is kept and tried again later", zap.String("key", e.Key), zap.Error(err))
+			return
+		}
+		c.count.do(func(s *Stats) { s.In.Retried++ })
+		c.log.Warn("an envelope is handled again", zap.String("key", e.Key), zap.Int("attempt", try), zap.Error(err))
+		if !pause(c.lanes.stop, wait) {
+			return
+		}
+		wait *= 2
+	}
+}
+
+// handled ends an envelope. When that cannot be stored it will be handled twice, which every
+// handler must bear anyway.
+func (c *Client) handled(ctx context.Context, k string) {
+	for try := 0; ; try++ {
+		err := c.o.Inbox.Handled(ctx, k)
+		if err == nil {
+			c.count.do(func(s *Stats) { s.In.Handled++ })
+			return
+		}
+		if try == 3 || !pause(ctx, 200*time.Millisecond<<try) {
+			c.log.Error("an envelope was handled but that cannot be stored", zap.String("key", k), zap.Error(err))
+			return
+		}
+	}
+}
+
+// dispatch makes one call of the handler. A panic in it is an error like any other: one click
+// must not end the process that runs the jobs.
+func (c *Client) dispatch(ctx context.Context, e bot.Envelope) (err error) {
+	ctx, cancel := context.WithTimeout(Fresh(ctx), handleWithin)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	switch e.Kind {
+	case kindSlash:
+		var p slashPayload
+		if err := json.Unmarshal(e.Payload, &p); err != nil {
+			return fmt.Errorf("read slash command: %w", err)
+		}
+		return c.command(ctx, e, p)
+	case kindInteractive:
+		var p interaction
+		if err := json.Unmarshal(e.Payload, &p); err != nil {
+			return fmt.Errorf("read interaction: %w", err)
+		}
+		return c.interaction(ctx, e, p)
+	case kindEvent:
+		var p outerEvent
+		if err := json.Unmarshal(e.Payload, &p); err != nil {
+			return fmt.Errorf("read event: %w", err)
+		}
+		if u := bareString(p.Event.User); u != "" {
+			return c.homes.publish(ctx, approvals.Actor{Team: orgOf(p.EnterpriseID, p.TeamID), ID: u})
+		}
+	}
+	return nil
+}
+
+func (c *Client) command(ctx context.Context, e bot.Envelope, p slashPayload) error {
+	c.hooks.minted(p.ResponseURL, e.At)
+	who := p.actor()
+	return c.o.Handler.Command(ctx, bot.Command{Text: p.Text, User: who, Channel: p.ChannelID, At: e.At,
+		Reply: bot.Reply{User: who.ID, Channel: p.ChannelID, URL: p.ResponseURL, Trigger: p.TriggerID}})
+}
+
+func (c *Client) interaction(ctx context.Context, e bot.Envelope, p interaction) error {
+	who := p.actor()
+	c.hooks.minted(p.ResponseURL, e.At)
+	reply := bot.Reply{User: who.ID, Channel: p.channel(), URL: p.ResponseURL, Trigger: p.TriggerID}
+	switch p.Type {
+	case "block_actions":
+		a := p.Actions[0]
+		at := stamp(first(a.ActionTS, p.ActionTS))
+		if at.IsZero() {
+			at = e.At
+		}
+		return c.o.Handler.Click(ctx, bot.Click{Action: action(a.ActionID), Value: a.Value, User: who,
+			Channel: p.channel(), Message: p.Container.MessageTS, Reply: reply, At: at})
+	case "shortcut": // the same as the command without words: a form
+		return c.o.Handler.Command(ctx, bot.Command{User: who, Reply: reply, At: e.At})
+	case "view_submission": // left from before a crash: its form is closed, so problems are whispered
+		problems, s, err := c.submit(ctx, p)
+		if err == nil && len(problems) > 0 {
+			c.tellProblems(ctx, s.Reply, problems)
+		}
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,426 @@
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/bot"
+	"mysql-recycler/bot/sandbox"
+)
+
+const (
+	dbOps  = "C0DBOPS"
+	alice  = "U0ALICE"
+	bob    = "U0BOB"
+	random = "C0RANDOM" // the bot is not in it
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// inbox is what storage promises, in memory; it outlives a Client, as the database does.
+type inbox struct {
+	mu      sync.Mutex
+	order   []string
+	rows    map[string]bot.Envelope
+	handled map[string]int
+	fail    error
+}
+
+func newInbox() *inbox { return &inbox{rows: map[string]bot.Envelope{}, handled: map[string]int{}} }
+
+func (b *inbox) Receive(_ context.Context, key, kind string, payload []byte) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fail != nil {
+		return false, b.fail
+	}
+	if _, ok := b.rows[key]; ok {
+		return false, nil
+	}
+	b.rows[key] = bot.Envelope{Key: key, Kind: kind, Payload: slices.Clone(payload), At: time.Now()}
+	b.order = append(b.order, key)
+	return true, nil
+}
+
+func (b *inbox) Pending(context.Context) ([]bot.Envelope, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []bot.Envelope
+	for _, k := range b.order {
+		if b.handled[k] == 0 {
+			out = append(out, b.rows[k])
+		}
+	}
+	return out, nil
+}
+
+func (b *inbox) Handled(_ context.Context, key string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.handled[key]++
+	return nil
+}
+
+func (b *inbox) breakIt(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fail = err
+}
+
+func (b *inbox) counts() (stored, handled int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.rows), len(b.handled)
+}
+
+// outbox is what storage promises, in memory.
+type outbox struct {
+	mu    sync.Mutex
+	order []string
+	rows  map[string]*row
+	fail  int // how many Sent fail
+}
+
+type row struct {
+	post     bot.Post
+	rev      int64
+	sentRev  int64
+	ts       string
+	until    time.Time
+	attempts int
+	dead     string
+	sent     int
+}
+
+func newOutbox() *outbox { return &outbox{rows: map[string]*row{}} }
+
+func (o *outbox) Put(_ context.Context, _ string, _ int64, posts []bot.Post) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, p := range posts {
+		r := o.rows[p.Key]
+		if r == nil {
+			r = &row{}
+			o.rows[p.Key] = r
+			o.order = append(o.order, p.Key)
+		}
+		ch := r.post.Channel
+		r.post = p
+		if r.ts != "" {
+			r.post.Channel = ch
+		}
+		r.rev++
+	}
+	return nil
+}
+
+func (o *outbox) Due(_ context.Context, limit int) ([]bot.Queued, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var out []bot.Queued
+	for _, k := range o.order {
+		r := o.rows[k]
+		if r.dead != "" || r.sentRev == r.rev || time.Now().Before(r.until) || len(out) == limit {
+			continue
+		}
+		q := bot.Queued{Post: r.post, Rev: r.rev, TS: r.ts, Attempts: r.attempts}
+		if r.post.Parent != "" {
+			if q.ParentTS = o.rows[r.post.Parent].ts; q.ParentTS == "" {
+				continue
+			}
+		}
+		out = append(out, q)
+	}
+	return out, nil
+}
+
+func (o *outbox) Sent(_ context.Context, key string, rev int64, channel, ts string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.fail > 0 {
+		o.fail--
+		return errors.New("disk full")
+	}
+	r := o.rows[key]
+	r.sentRev, r.ts, r.post.Channel, r.attempts = rev, ts, channel, 0
+	r.sent++
+	return nil
+}
+
+func (o *outbox) Postpone(_ context.Context, key string, until time.Time, reason string, giveUp bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r := o.rows[key]
+	r.until = until
+	r.attempts++
+	if giveUp {
+		r.dead = reason
+	}
+	return nil
+}
+
+func (o *outbox) row(key string) row {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return *o.rows[key]
+}
+
+// handler records what arrives; the functions say how to answer.
+type handler struct {
+	mu       sync.Mutex
+	commands []bot.Command
+	clicks   []bot.Click
+	subs     []bot.Submission
+
+	onCommand func(context.Context, bot.Command) error
+	onClick   func(context.Context, bot.Click) error
+	onSubmit  func(context.Context, bot.Submission) (map[string]string, error)
+	home      bot.Message
+}
+
+func (h *handler) Command(ctx context.Context, c bot.Command) error {
+	h.mu.Lock()
+	h.commands = append(h.commands, c)
+	f := h.onCommand
+	h.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f(ctx, c)
+}
+
+func (h *handler) Click(ctx context.Context, c bot.Click) error {
+	h.mu.Lock()
+	h.clicks = append(h.clicks, c)
+	f := h.onClick
+	h.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f(ctx, c)
+}
+
+func (h *handler) Submit(ctx context.Context, s bot.Submission) (map[string]string, error) {
+	h.mu.Lock()
+	h.subs = append(h.subs, s)
+	f := h.onSubmit
+	h.mu.Unlock()
+	if f == nil {
+		return nil, nil
+	}
+	return f(ctx, s)
+}
+
+func (h *handler) Home(context.Context, approvals.Actor) (bot.Message, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.home, nil
+}
+
+func (h *handler) got() (commands []bot.Command, clicks []bot.Click, subs []bot.Submission) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.commands), slices.Clone(h.clicks), slices.Clone(h.subs)
+}
+
+// stage is a sandbox with one running Client and its stores.
+type stage struct {
+	t     *testing.T
+	ctx   context.Context
+	srv   *sandbox.Server
+	sb    *sandbox.Client
+	in    *inbox
+	out   *outbox
+	h     *handler
+	c     *Client
+	logs  *observer.ObservedLogs
+	setup func(*Options)
+	stop  func()
+}
+
+func newStage(t *testing.T, setup func(*Options)) *stage {
+	t.Helper()
+	s := coldStage(t, setup)
+	s.start()
+	return s
+}
+
+// coldStage is a stage whose client does not run yet.
+func coldStage(t *testing.T, setup func(*Options)) *stage {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	srv, err := sandbox.Start(ctx, sandbox.Config{Seed: 7})
+	require.NoError(t, err)
+	s := &stage{t: t, ctx: ctx, srv: srv, sb: &sandbox.Client{BaseURL: srv.URL()}, in: newInbox(), out: newOutbox(),
+		h: &handler{}, setup: setup, stop: func() {}}
+	t.Cleanup(func() {
+		s.stop()
+		require.NoError(t, srv.Close())
+		cancel()
+	})
+	return s
+}
+
+func (s *stage) options() Options {
+	core, logs := observer.New(zap.DebugLevel)
+	s.logs = logs
+	ws := sandbox.DefaultWorkspace()
+	o := Options{BotToken: ws.BotToken, AppToken: ws.AppToken, APIURL: s.srv.URL() + "/api/", Inbox: s.in, Outbox: s.out,
+		Handler: s.h, Log: zap.New(core), Tuning: Tuning{Retry: 30 * time.Millisecond, Unsure: 150 * time.Millisecond,
+			EditEvery: 20 * time.Millisecond, Poll: 100 * time.Millisecond, Rate: 20, Recheck: 200 * time.Millisecond}}
+	if s.setup != nil {
+		s.setup(&o)
+	}
+	return o
+}
+
+// start runs a new client, as a restarted process would.
+func (s *stage) start() {
+	s.t.Helper()
+	o := s.options()
+	c, err := New(o)
+	require.NoError(s.t, err)
+	s.c = c
+	ctx, cancel := context.WithCancel(s.ctx)
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	var once sync.Once
+	s.stop = func() {
+		once.Do(func() {
+			cancel()
+			require.NoError(s.t, <-done)
+			s.noSecrets()
+		})
+	}
+	s.until("sockets are up", func() bool {
+		st := c.Stats()
+		n := 0
+		for _, k := range st.Sockets {
+			if k.Connected {
+				n++
+			}
+		}
+		return n == len(st.Sockets)
+	})
+}
+
+// noSecrets looks for tokens and capability addresses in everything that was logged.
+func (s *stage) noSecrets() {
+	ws := sandbox.DefaultWorkspace()
+	for _, e := range s.logs.All() {
+		raw, err := json.Marshal(e.ContextMap())
+		require.NoError(s.t, err)
+		for _, secret := range []string{ws.BotToken, ws.AppToken, "ticket=", "/commands/", "/actions/"} {
+			require.NotContains(s.t, e.Message+string(raw), secret)
+		}
+	}
+}
+
+// until polls a condition with a deadline.
+func (s *stage) until(what string, ok func() bool) {
+	s.t.Helper()
+	require.Eventually(s.t, ok, 30*time.Second, 5*time.Millisecond, what)
+}
+
+func (s *stage) do(name string, in map[string]any) {
+	s.t.Helper()
+	require.NoError(s.t, s.sb.Do(s.ctx, name, in, nil))
+}
+
+func (s *stage) put(posts ...bot.Post) {
+	s.t.Helper()
+	require.NoError(s.t, s.out.Put(s.ctx, "teller", 0, posts))
+	if s.c != nil {
+		s.c.Wake()
+	}
+}
+
+// messages lists what the bot shows in a channel now.
+func (s *stage) messages(channel string) []sandbox.Message {
+	s.t.Helper()
+	all, err := s.sb.Messages(s.ctx, channel)
+	require.NoError(s.t, err)
+	return slices.DeleteFunc(all, func(m sandbox.Message) bool { return !m.FromBot || m.For != "" || m.Deleted })
+}
+
+func (s *stage) shows(channel, text string) sandbox.Message {
+	s.t.Helper()
+	var found sandbox.Message
+	s.until(channel+" shows "+text, func() bool {
+		for _, m := range s.messages(channel) {
+			if strings.Contains(m.Plain()+m.Text, text) {
+				found = m
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+func (s *stage) whispered(user, text string) sandbox.Message {
+	s.t.Helper()
+	var found sandbox.Message
+	s.until(user+" reads "+text, func() bool {
+		all, err := s.sb.Ephemerals(s.ctx, user)
+		require.NoError(s.t, err)
+		for _, m := range all {
+			if strings.Contains(m.Plain()+m.Text, text) {
+				found = m
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+func (s *stage) calls(method string) []sandbox.Call {
+	s.t.Helper()
+	calls, err := s.sb.Calls(s.ctx, method)
+	require.NoError(s.t, err)
+	return calls
+}
+
+func (s *stage) clean() {
+	s.t.Helper()
+	lints, err := s.sb.Lints(s.ctx)
+	require.NoError(s.t, err)
+	require.Empty(s.t, lints)
+}
+
+// say is a message of one line of text.
+func say(text string, buttons ...bot.Button) []byte {
+	m := bot.Message{Summary: text, Blocks: []bot.Block{{Text: []bot.Span{{Text: text}}}}}
+	if len(buttons) > 0 {
+		m.Blocks = append(m.Blocks, bot.Block{Actions: buttons})
+	}
+	raw, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}

@@ -31,7 +31,7 @@ help: ## List the targets
 
 .PHONY: build
 build: deps-go ## Build the static binary bin/recycler
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/recycler ./cmd/recycler
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/recycler ./cmd/recycler
 
 .PHONY: test
 test: deps-test ## Vet and test everything, on real servers and a real browser

@@ -118,13 +118,13 @@ type Policy struct {
 // External is an HTTP service that knows every host's role. It can only refuse, and it refuses
 // when it does not answer.
 type External struct {
-	// URL with {cluster}, {host}, {addr} and {port} filled in per question; empty asks nobody.
+	// URL with {cluster}, {name}, {host} and {port} filled in per question; empty asks nobody.
 	URL string `yaml:"url"`
 	// Token is sent as a bearer token.
 	Token Secret `yaml:"token"`
 	// TokenFile holds the token.
 	TokenFile string `yaml:"token_file"`
-	// JSONPath names the field of the answer that tells the role, for example data.role.
+	// JSONPath names the field of the answer that tells the role, in gjson syntax: data.role.
 	JSONPath string `yaml:"json_path"`
 	// Replica are the values of that field that permit work. Defaults to ["replica"].
 	Replica []string `yaml:"replica"`

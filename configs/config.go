@@ -30,13 +30,9 @@ type Slack struct {
 	// APIURL is the root of the Web API. It must be https, except on this machine.
 	// Defaults to "https://slack.com/api/".
 	APIURL string `yaml:"api_url"`
-	// Command is the slash command the app was given. Defaults to "/recycle".
-	Command string `yaml:"command"`
 	// Sockets is how many Socket Mode connections are held open, 1 to 10; with two, no click is
 	// lost while Slack replaces one. Defaults to 2.
 	Sockets int `yaml:"sockets"`
-	// Home says whether the app's home tab is filled. Defaults to true.
-	Home bool `yaml:"home"`
 }
 
 // Storage is where requests, jobs and events are kept.
@@ -88,7 +84,7 @@ func (a Approvers) Empty() bool { return len(a.Users) == 0 && len(a.Groups) == 0
 
 // Engine is how this process works.
 type Engine struct {
-	// Workers is how many hosts are worked on at once by this process. Defaults to 4.
+	// Workers is how many hosts of one region are worked on at once by this process. Defaults to 4.
 	Workers int `yaml:"workers"`
 	// SnapshotMaxAge is the age up to which a discovery can make a plan. Defaults to "24h".
 	SnapshotMaxAge time.Duration `yaml:"snapshot_max_age"`

@@ -7,9 +7,7 @@ func Defaults() Config {
 	return Config{
 		Slack: Slack{
 			APIURL:  "https://slack.com/api/",
-			Command: "/recycle",
 			Sockets: 2,
-			Home:    true,
 		},
 		Storage:   Storage{URL: "sqlite:///var/lib/recycler/state.db"},
 		Log:       Log{Level: "info", Format: "json"},

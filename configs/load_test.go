@@ -76,7 +76,7 @@ clusters:
     hosts: [{name: db-1, addr: "other:3306"}, {name: db-9, addr: "DB-1:3306"}]
     approvers: {users: [U1, U111, U111], groups: [dbas], min_approvals: 2}
     policy: {allow_primary: yes}
-    external: {url: "http://cmdb/{hots}", json_path: "a b", token: t}
+    external: {url: "http://cmdb/{hots}", token: t}
   - name: pair
     channel: C123
     hosts: [{name: p1}]
@@ -125,9 +125,9 @@ clusters:
 		`clusters[1].approvers.users[0]: "U1" is not a member id (U… or W…)`,
 		"clusters[1].approvers.users[2]: U111 is listed twice",
 		`clusters[1].approvers.groups[0]: "dbas" is not a user group id (S…)`,
-		"clusters[1].external.url: {hots} is unknown; write {cluster}, {host}, {addr} or {port}",
+		"clusters[1].external.url: {hots} is unknown; write {cluster}, {name}, {host} or {port}",
 		"clusters[1].external.url: would send the token in plain text; use https",
-		`clusters[1].external.json_path: "a b" is not a path of keys, for example data.role`,
+		"clusters[1].external.json_path: is missing; it names the field that tells the role, for example data.role",
 		"clusters[2].approvers: 2 different people must approve, but the users named are 1",
 		"clusters[3].policy.allow_primary: needs approvers.min_approvals of 2 or more",
 		"clusters[1].name: the name shop is already used at clusters[0].name",

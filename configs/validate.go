@@ -14,7 +14,6 @@ var (
 	channelID = regexp.MustCompile(`^[CG][A-Z0-9]{2,}$`)
 	userID    = regexp.MustCompile(`^[UW][A-Z0-9]{2,}$`)
 	groupID   = regexp.MustCompile(`^S[A-Z0-9]{2,}$`)
-	command   = regexp.MustCompile(`^/[a-z0-9_-]{1,31}$`)
 )
 
 // validate checks every section; what it refuses would fail later and worse.
@@ -48,7 +47,6 @@ func (s Slack) validate(m *mistakes) {
 	if u := webURL(m, "slack.api_url", s.APIURL); u != nil && u.Scheme == "http" && !loopback(u.Hostname()) {
 		m.addf("slack.api_url", "would send the tokens in plain text; use https")
 	}
-	form(m, "slack.command", s.Command, command, "a slash command of lower case letters, for example /recycle")
 	between(m, "slack.sockets", s.Sockets, 1, 10)
 }
 

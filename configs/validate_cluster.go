@@ -14,7 +14,6 @@ import (
 var (
 	nameForm   = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$`)
 	regionForm = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$`)
-	jsonPath   = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 	tableForm  = regexp.MustCompile("^[^.`\\s]{1,64}\\.[^.`\\s]{1,64}$")
 	holes      = regexp.MustCompile(`\{[^}]*\}?`)
 )
@@ -161,15 +160,17 @@ func (e External) validate(m *mistakes, path string) {
 		return
 	}
 	for _, hole := range holes.FindAllString(e.URL, -1) {
-		if !slices.Contains([]string{"{cluster}", "{host}", "{addr}", "{port}"}, hole) {
-			m.addf(path+".url", "%s is unknown; write {cluster}, {host}, {addr} or {port}", hole)
+		if !slices.Contains([]string{"{cluster}", "{name}", "{host}", "{port}"}, hole) {
+			m.addf(path+".url", "%s is unknown; write {cluster}, {name}, {host} or {port}", hole)
 		}
 	}
 	u := webURL(m, path+".url", holes.ReplaceAllString(e.URL, "1"))
 	if u != nil && e.Token.Set() && u.Scheme == "http" && !loopback(u.Hostname()) {
 		m.addf(path+".url", "would send the token in plain text; use https")
 	}
-	form(m, path+".json_path", e.JSONPath, jsonPath, "a path of keys, for example data.role")
+	if e.JSONPath == "" {
+		m.addf(path+".json_path", "is missing; it names the field that tells the role, for example data.role")
+	}
 	if len(e.Replica) == 0 {
 		m.addf(path+".replica", "is empty; nothing could ever be permitted")
 	}

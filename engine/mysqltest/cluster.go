@@ -83,6 +83,9 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{Flavor: s.flavor, Version: s.version, opts: o, server: s, as: as}
+	if c.opts.Dir, err = absolute(o.Dir); err != nil {
+		return nil, err
+	}
 	if err := c.reserve(len(sources)); err != nil {
 		return nil, err
 	}
@@ -127,7 +130,10 @@ func (c *Cluster) reserve(nodes int) error {
 		c.addresses.release()
 		return err
 	}
-	if c.watchdog, err = startWatchdog(c.Dir); err != nil {
+	if err = enterable(c.Dir, c.as); err == nil {
+		c.watchdog, err = startWatchdog(c.Dir)
+	}
+	if err != nil {
 		c.addresses.release()
 		return errors.Join(err, os.RemoveAll(c.Dir))
 	}
@@ -246,4 +252,13 @@ func (c *Cluster) Stop() error {
 		c.addresses.release()
 	})
 	return c.stopErr
+}
+
+// absolute resolves the folder the caller chose: servers have a working folder
+// of their own.
+func absolute(dir string) (string, error) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	return filepath.Abs(dir)
 }

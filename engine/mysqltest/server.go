@@ -27,6 +27,10 @@ const (
 // one path of a mysqld or mariadbd, or several with commas between.
 const EnvServers = "RECYCLER_MYSQLD"
 
+// EnvCache names the environment variable that overrides the cache folder. It
+// has to be one that the account servers run as can enter.
+const EnvCache = "RECYCLER_CACHE"
+
 // MissingServerError says that there is no server binary of a flavor and how to
 // get one.
 type MissingServerError struct{ Flavor Flavor }
@@ -173,14 +177,17 @@ func installedServer(ctx context.Context, f Flavor) (*server, error) {
 // folder cannot be entered by the unprivileged user who runs the servers, so
 // root uses the machine's.
 func cacheDir() (string, error) {
-	dir := "/var/cache"
-	if os.Geteuid() != 0 {
-		var err error
-		if dir, err = os.UserCacheDir(); err != nil {
-			return "", fmt.Errorf("find the cache folder: %w", err)
+	dir := os.Getenv(EnvCache)
+	if dir == "" {
+		parent := "/var/cache"
+		if os.Geteuid() != 0 {
+			var err error
+			if parent, err = os.UserCacheDir(); err != nil {
+				return "", fmt.Errorf("find the cache folder: %w", err)
+			}
 		}
+		dir = filepath.Join(parent, "mysql-recycler")
 	}
-	dir = filepath.Join(dir, "mysql-recycler")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make the cache folder: %w", err)
 	}

@@ -21,7 +21,7 @@ import (
 
 // templateLayout is part of the key of a template: raise it when what is built
 // below changes, so that nobody boots from an old one.
-const templateLayout = "2"
+const templateLayout = "3"
 
 // runAs is the account servers run under: nil (ourselves) unless we are root,
 // in which case mysqld would refuse, and should.
@@ -62,16 +62,16 @@ func template(ctx context.Context, s *server, as *syscall.Credential, logf func(
 		return dir, nil
 	}
 	start := time.Now()
-	work, err := makeDir(cache, "building-*", as)
+	b, err := newBuilder(cache, s, as)
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = os.RemoveAll(work) }()
-	data := filepath.Join(work, "data")
-	if err := initialise(ctx, s, as, work, data); err != nil {
+	defer func() { _ = b.wd.end() }()
+	data := filepath.Join(b.work, "data")
+	if err := b.initialise(ctx, data); err != nil {
 		return "", fmt.Errorf("initialise a %s %s data directory: %w", s.flavor, s.version, err)
 	}
-	if err := prepare(ctx, s, as, work, data); err != nil {
+	if err := b.prepare(ctx, data); err != nil {
 		return "", fmt.Errorf("prepare a %s %s data directory: %w", s.flavor, s.version, err)
 	}
 	// A copied server_uuid would make every node the same server.
@@ -85,9 +85,35 @@ func template(ctx context.Context, s *server, as *syscall.Credential, logf func(
 	return dir, nil
 }
 
+// builder makes one template. Its processes and folders are a watchdog's, like
+// those of a cluster.
+type builder struct {
+	s       *server
+	as      *syscall.Credential
+	work    string // below the cache folder, so that the result can be renamed
+	scratch string // below the system's temporary folder, so that the socket's path is short
+	wd      *watchdog
+}
+
+func newBuilder(cache string, s *server, as *syscall.Credential) (*builder, error) {
+	b := &builder{s: s, as: as}
+	var err error
+	if b.work, err = makeDir(cache, "building-*", as); err != nil {
+		return nil, err
+	}
+	if b.scratch, err = makeDir("", "recycler-init-*", as); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(b.work))
+	}
+	if b.wd, err = startWatchdog(b.work, b.scratch); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(b.work), os.RemoveAll(b.scratch))
+	}
+	return b, nil
+}
+
 // initialise runs the flavor's way to make an empty data directory.
-func initialise(ctx context.Context, s *server, as *syscall.Credential, work, data string) error {
+func (b *builder) initialise(ctx context.Context, data string) error {
 	var argv []string
+	s := b.s
 	switch {
 	case s.flavor == MariaDB:
 		script, err := installScript(s)
@@ -100,22 +126,30 @@ func initialise(ctx context.Context, s *server, as *syscall.Credential, work, da
 		argv = append(append(append([]string{}, s.argv...), "--no-defaults"), s.args...)
 		argv = append(argv, "--initialize-insecure", "--datadir="+data)
 	default:
-		return initialise56(ctx, s, as, work, data)
+		return b.initialise56(ctx, data)
 	}
-	return runInit(ctx, s, as, work, argv, nil)
+	return b.run(ctx, argv, nil)
 }
 
-// runInit runs one command as the servers' account and quotes its output when
-// it fails.
-func runInit(ctx context.Context, s *server, as *syscall.Credential, work string, argv []string, stdin io.Reader) error {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = serverEnv(s, work)
-	cmd.Dir = work
+// run runs one command as the servers' account and quotes its output when it
+// fails.
+func (b *builder) run(ctx context.Context, argv []string, stdin io.Reader) error {
+	cmd := b.wd.launch(argv, b.as)
+	cmd.Env = serverEnv(b.s, b.work)
+	cmd.Dir = b.work
 	cmd.Stdin = stdin
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", filepath.Base(argv[0]), err, tail(string(out)))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(argv[0]), err)
+	}
+	// The whole process group: mariadb-install-db is a shell around the server.
+	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	defer stop()
+	err := cmd.Wait()
+	b.wd.forget(cmd.Process.Pid)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", filepath.Base(argv[0]), errors.Join(err, ctx.Err()), tail(out.String()))
 	}
 	return nil
 }
@@ -138,21 +172,12 @@ func installScript(s *server) (string, error) {
 // prepare boots the new data directory once without a binary log, so that the
 // accounts every node needs are nobody's transaction, and shuts it down well,
 // so that no copy has to recover.
-func prepare(ctx context.Context, s *server, as *syscall.Credential, work, data string) error {
-	scratch, err := makeDir("", "recycler-init-*", as)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(scratch) }()
-	wd, err := startWatchdog(scratch)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = wd.end() }()
-	c := &Cluster{Flavor: s.flavor, Version: s.version, server: s, as: as, watchdog: wd}
-	n := &Node{Name: "template", Dir: scratch, Socket: filepath.Join(scratch, "s"), cluster: c, dataDir: data}
+func (b *builder) prepare(ctx context.Context, data string) error {
+	s := b.s
+	c := &Cluster{Flavor: s.flavor, Version: s.version, server: s, as: b.as, watchdog: b.wd}
+	n := &Node{Name: "template", Dir: b.scratch, Socket: filepath.Join(b.scratch, "s"), cluster: c, dataDir: data}
 	n.argv = append(append(append([]string{}, s.argv...), "--no-defaults"), s.args...)
-	n.argv = append(n.argv, "--datadir="+data, "--socket="+n.Socket, "--pid-file="+filepath.Join(scratch, "pid"),
+	n.argv = append(n.argv, "--datadir="+data, "--socket="+n.Socket, "--pid-file="+filepath.Join(b.scratch, "pid"),
 		"--skip-networking", "--server-id=1", "--secure-file-priv=", "--loose-innodb-log-file-size=64M", "--loose-skip-log-bin", "--loose-mysqlx=OFF")
 	defer n.closeDB()
 	if err := n.boot(ctx); err != nil {
@@ -204,6 +229,22 @@ func makeDir(parent, pattern string, as *syscall.Credential) (string, error) {
 		return "", fmt.Errorf("make a folder: %w", err)
 	}
 	return dir, nil
+}
+
+// enterable tells whether the servers' account can reach path. Folders of
+// testing.T are for their owner only, and root is not who runs the servers.
+func enterable(path string, as *syscall.Credential) error {
+	for p := path; as != nil && p != "/"; p = filepath.Dir(p) {
+		info, err := os.Stat(p)
+		if err != nil {
+			return err
+		}
+		owner := info.Sys().(*syscall.Stat_t)
+		if owner.Uid != as.Uid && owner.Gid != as.Gid && info.Mode().Perm()&0o001 == 0 {
+			return fmt.Errorf("the account that runs the servers (uid %d) cannot enter %s: leave the folder to its default, or open that one", as.Uid, p)
+		}
+	}
+	return nil
 }
 
 // own gives path to the servers' account.

@@ -8,7 +8,7 @@ import (
 )
 
 // watchdogScript reads "add PID" and "del PID" until every writer of its
-// standard input is gone, then kills what is left and removes the folder $1. It
+// standard input is gone, then kills what is left and removes the folders it was given. It
 // lives in a session of its own and ignores the signals a terminal sends, so
 // that Ctrl-C cannot take it before the servers.
 const watchdogScript = `
@@ -24,7 +24,7 @@ while read -r op pid; do
 done
 for p in $pids; do kill -9 "$p"; done 2>/dev/null
 for try in 1 2 3 4 5 6 7 8 9 10; do
-  rm -rf "$1" 2>/dev/null && exit 0
+  rm -rf "$@" 2>/dev/null && exit 0
   sleep 0.1
 done
 exit 1
@@ -42,14 +42,14 @@ type watchdog struct {
 	pipe *os.File
 }
 
-// startWatchdog starts the shell that owns the folder dir.
-func startWatchdog(dir string) (*watchdog, error) {
+// startWatchdog starts the shell that owns the folders.
+func startWatchdog(dirs ...string) (*watchdog, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("pipe to the watchdog: %w", err)
 	}
 	defer func() { _ = r.Close() }()
-	cmd := exec.Command("/bin/sh", "-c", watchdogScript, "mysqltest-watchdog", dir)
+	cmd := exec.Command("/bin/sh", append([]string{"-c", watchdogScript, "mysqltest-watchdog"}, dirs...)...)
 	cmd.Stdin = r
 	cmd.Dir = "/" // it must not keep anybody's folder busy
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -78,7 +78,7 @@ func (w *watchdog) forget(pid int) {
 	_, _ = fmt.Fprintf(w.pipe, "del %d\n", pid)
 }
 
-// end kills everything that is registered, removes the folder and waits for
+// end kills everything that is registered, removes the folders and waits for
 // that to be done.
 func (w *watchdog) end() error {
 	_ = w.pipe.Close()

@@ -13,6 +13,7 @@ type click struct {
 	Stale    bool   `json:"stale"`   // press it on the newest earlier version that has it
 	Confirm  *bool  `json:"confirm"` // the answer to the confirm dialog
 	Value    any    `json:"value"`   // the choice in a select, picker, checkboxes
+	Values   obj    `json:"values"`  // what else is typed into the view so far
 	Team     string `json:"team"`    // another team id than the workspace's
 }
 
@@ -87,6 +88,9 @@ func (s *Server) clicked(c command, k click) (*Delivery, bool, error) {
 		v := s.st.views.find(k.ViewID)
 		if v == nil || v.user != u.ID {
 			return nil, false, cannot("view_not_found", "%s has no view %s", u.Name, k.ViewID)
+		}
+		if err := v.fill(k.Values); err != nil {
+			return nil, false, cannot("bad_value", "%v", err)
 		}
 		block, e = k.in(list(v.body["blocks"]))
 		values, place = v.values, func(p obj) { s.onView(p, v) }

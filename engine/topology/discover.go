@@ -32,7 +32,7 @@ func Discover(ctx context.Context, access *dbconn.Access, seed dbconn.Addr, o Op
 	if ctx.Err() != nil {
 		return Topology{}, fmt.Errorf("discover from %s: %w", access.NameOf(seed), context.Cause(ctx))
 	}
-	t := w.topology(seed)
+	t := w.topology(walkCtx, seed)
 	if len(w.order) == 0 {
 		return t, fmt.Errorf("discover from %s: %w", access.NameOf(seed), w.firstError(seed))
 	}
@@ -45,8 +45,10 @@ type target struct {
 	identity   dbconn.Identity // empty: not told
 	serverID   uint32          // 0: not told
 	depth      int
-	from       string // why it is visited: "replica of db-prod-1"
-	consumer   bool   // a dump thread that may be a tool and no server
+	parent     dbconn.Identity // who named it
+	from       string          // why it is visited: "replica of db-prod-1"
+	below      bool            // the replica of whoever named it, not its source
+	consumer   bool            // a dump thread that may be a tool and no server
 }
 
 // attempt is one address that did not lead to the target.
@@ -68,6 +70,15 @@ type visit struct {
 
 // errOther is the reason of an address at which another server answered than was expected.
 var errOther = errors.New("another server answers there")
+
+// errClone is the reason of a server that shares its server_uuid with another one: a copied data
+// directory. Neither can be told from the other by anybody, so the second is not taken in.
+var errClone = errors.New("it has the same server_uuid as another server (a copied data directory)")
+
+// fingerprint tells two servers with one identity apart.
+func fingerprint(f dbconn.Facts) string {
+	return f["hostname"] + "\x00" + f["port"] + "\x00" + f["datadir"] + "\x00" + f["server_id"]
+}
 
 // run visits targets until none is left; it is the only writer of the walk's maps. A visit never
 // fails the walk.
@@ -120,7 +131,11 @@ func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
 		return errOther
 	}
 	v.addr, v.identity = addr, srv.Identity
-	if _, taken := w.claimed.LoadOrStore(srv.Identity, true); taken {
+	mark := fingerprint(srv.Facts())
+	if first, taken := w.claimed.LoadOrStore(srv.Identity, mark); taken {
+		if first != mark {
+			return errClone
+		}
 		v.reached, v.alias = true, true
 		return nil
 	}

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"net"
+	"slices"
 	"strings"
 
 	"mysql-recycler/engine/dbconn"
@@ -56,9 +57,10 @@ func hostOf(s string) string {
 }
 
 // mergeDownstream joins what registered with what is connected. A connection with the UUID of a
-// registered replica gives that row its address; connections without a UUID are matched with rows
-// that report no host, as far as they are as many; what is left of them is kept only if nothing
-// registered from that address.
+// registered replica gives that row its address. A connection without a UUID (an account that may
+// not read performance_schema, an old server, a tool) cannot be told apart from a registered one:
+// its host is one more place to look for replicas that report none, and nothing more, unless
+// nothing registered at all.
 func mergeDownstream(all []Downstream) []Downstream {
 	var out, dumps []Downstream
 	for _, d := range all {
@@ -69,15 +71,24 @@ func mergeDownstream(all []Downstream) []Downstream {
 		}
 	}
 	registered := len(out)
+	var near []string
 	for _, d := range dumps {
 		if known := find(out[:registered], d.Identity); known != nil {
 			known.Seen = dbconn.Addr{Host: d.Seen.Host, Port: known.Addr.Port}
 			continue
 		}
 		if d.Identity == "" && registered > 0 {
-			continue // cannot be told apart from a registered one
+			if !slices.Contains(near, d.Seen.Host) {
+				near = append(near, d.Seen.Host)
+			}
+			continue
 		}
 		out = append(out, d)
+	}
+	for n := range out[:registered] {
+		if d := &out[n]; d.Addr.Host == "" && d.Seen.Host == "" {
+			d.near = near
+		}
 	}
 	return out
 }
@@ -109,6 +120,9 @@ func (d Downstream) candidates(source dbconn.Addr) []dbconn.Addr {
 	}
 	add(d.Addr)
 	add(d.Seen)
+	for _, host := range d.near {
+		add(dbconn.Addr{Host: host, Port: d.Addr.Port})
+	}
 	if d.Addr.Port == 0 {
 		add(dbconn.Addr{Host: d.Seen.Host, Port: source.Port})
 		add(dbconn.Addr{Host: d.Seen.Host, Port: dbconn.DefaultPort})

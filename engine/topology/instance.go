@@ -33,6 +33,7 @@ type Link struct {
 	Lag            *Lag            `json:"lag,omitempty"`
 	Delay          time.Duration   `json:"delay,omitempty"` // configured SQL delay
 	RetrievedGTID  string          `json:"retrieved_gtid,omitempty"`
+	Unapplied      int64           `json:"unapplied,omitempty"` // transactions received and not yet executed; MariaDB: at most
 }
 
 // Configured reports whether the channel has a source and has ever read from it. A row without a
@@ -81,6 +82,12 @@ type Instance struct {
 	Aliases []dbconn.Addr `json:"aliases,omitempty"` // further addresses that led to this server
 	Missing []string      `json:"missing,omitempty"` // what could not be read, in words; the guard refuses such an instance
 	Binlog  BinlogPos     `json:"binlog"`
+
+	// GTIDCurrent is MariaDB's gtid_current_pos, how far the server is in each domain.
+	GTIDCurrent string `json:"gtid_current,omitempty"`
+
+	heartbeats []heartbeat // of the heartbeat table, until they are settled into lags
+	applied    []appliedBy // of performance_schema, likewise
 }
 
 // State is the part of an instance that protects it, read in one round trip.
@@ -109,6 +116,9 @@ type Downstream struct {
 
 	// Seen is the address the replica connects from, which may differ from the one it reports.
 	Seen dbconn.Addr `json:"seen,omitzero"`
+	// near are further hosts it may be on: connections of replicas that do not say which they are.
+	near []string
+
 	// Stale says that the source still lists a replica that replicates from elsewhere by now.
 	Stale bool `json:"stale,omitempty"`
 }

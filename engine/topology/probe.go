@@ -76,6 +76,8 @@ func inspect(ctx context.Context, q dbconn.Querier, srv *dbconn.Server, facts db
 		return i, lost
 	}
 	i.Replicas = mergeDownstream(i.Replicas)
+	settleLag(&i)
+	settleUnapplied(&i)
 	i.Role = RoleOf(i)
 	return i, nil
 }

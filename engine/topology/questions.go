@@ -23,7 +23,7 @@ const (
 	// mysqlGTIDSQL is asked with SELECT: SHOW VARIABLES cuts long sets at 1024 characters.
 	mysqlGTIDSQL = `SELECT @@global.gtid_executed AS executed`
 	// mariaGTIDSQL: the binlog state holds every stream this server ever wrote, also its own.
-	mariaGTIDSQL = `SELECT @@global.gtid_binlog_state AS executed, @@global.gtid_current_pos AS current`
+	mariaGTIDSQL = `SELECT @@global.gtid_binlog_state AS executed, @@global.gtid_current_pos AS current_pos`
 	// dumpUUIDSQL finds replicas with their UUID, also those that report no host. A thread that
 	// has no such variable (a tool that reads the binary log) comes with a NULL.
 	dumpUUIDSQL = `SELECT t.PROCESSLIST_ID AS id, t.PROCESSLIST_HOST AS host, u.VARIABLE_VALUE AS uuid` +
@@ -92,6 +92,7 @@ func takeUptime(i *Instance, rows []dbconn.Row) {
 func takeExecuted(i *Instance, rows []dbconn.Row) {
 	for _, r := range rows {
 		i.GTIDExecuted = strings.ReplaceAll(r.Text("executed"), "\n", "")
+		i.GTIDCurrent = r.Text("current_pos")
 	}
 }
 

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"slices"
 	"strings"
 
 	"mysql-recycler/engine/dbconn"
@@ -11,17 +12,15 @@ import (
 func settleRings(t *Topology) {
 	for _, ring := range t.Rings() {
 		var names, writable []string
-		for _, id := range ring {
-			for n := range t.Instances {
-				i := &t.Instances[n]
-				if i.Identity != id {
-					continue
-				}
-				names = append(names, i.Name)
-				if !i.State.ReadOnly {
-					i.Role = RolePrimary
-					writable = append(writable, i.Name)
-				}
+		for n := range t.Instances {
+			i := &t.Instances[n]
+			if !slices.Contains(ring, i.Identity) {
+				continue
+			}
+			names = append(names, i.Name)
+			if !i.State.ReadOnly {
+				i.Role = RolePrimary
+				writable = append(writable, i.Name)
 			}
 		}
 		what := "replicate in a ring"
@@ -42,31 +41,26 @@ func settleRings(t *Topology) {
 }
 
 // Rings are the groups of servers that replicate around in a circle, each by identity in the order
-// of the walk.
+// of the topology.
 func (t Topology) Rings() [][]dbconn.Identity {
-	sources := map[dbconn.Identity][]dbconn.Identity{}
-	for _, i := range t.Instances {
-		for _, l := range i.Links {
-			if i.Identity != "" && l.SourceIdentity != "" && l.Configured() {
-				sources[i.Identity] = append(sources[i.Identity], l.SourceIdentity)
-			}
+	x := newIndex(&t)
+	above := make([]map[int]bool, len(t.Instances))
+	for n := range t.Instances {
+		if len(x.up[n]) > 0 && len(x.down[n]) > 0 { // nobody else can be in a ring
+			above[n] = x.above(n)
 		}
 	}
-	above := map[dbconn.Identity]map[dbconn.Identity]bool{}
-	for id := range sources {
-		above[id] = reach(sources, id)
-	}
 	var rings [][]dbconn.Identity
-	done := map[dbconn.Identity]bool{}
-	for _, i := range t.Instances {
-		if done[i.Identity] || !above[i.Identity][i.Identity] {
+	done := map[int]bool{}
+	for n := range t.Instances {
+		if done[n] || !above[n][n] {
 			continue
 		}
 		var ring []dbconn.Identity
-		for _, other := range t.Instances {
-			if above[i.Identity][other.Identity] && above[other.Identity][i.Identity] {
-				ring = append(ring, other.Identity)
-				done[other.Identity] = true
+		for k := range t.Instances {
+			if above[n][k] && above[k][n] {
+				ring = append(ring, t.Instances[k].Identity)
+				done[k] = true
 			}
 		}
 		rings = append(rings, ring)
@@ -74,20 +68,17 @@ func (t Topology) Rings() [][]dbconn.Identity {
 	return rings
 }
 
-// reach is everything above a server, itself only if it is in a ring.
-func reach(sources map[dbconn.Identity][]dbconn.Identity, from dbconn.Identity) map[dbconn.Identity]bool {
-	seen := map[dbconn.Identity]bool{}
-	stack := append([]dbconn.Identity(nil), sources[from]...)
+// above is everything a server replicates from, directly or not; itself only if it is in a ring.
+func (x *index) above(n int) map[int]bool {
+	seen := map[int]bool{}
+	stack := slices.Clone(x.up[n])
 	for len(stack) > 0 {
-		id := stack[len(stack)-1]
+		k := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		if !seen[id] {
-			seen[id] = true
-			stack = append(stack, sources[id]...)
+		if !seen[k] {
+			seen[k] = true
+			stack = append(stack, x.up[k]...)
 		}
 	}
 	return seen
 }
-
-// settleErrant is filled in with the GTID sets.
-func settleErrant(*Topology) {}

@@ -100,55 +100,17 @@ func (t Topology) ByIdentity(id dbconn.Identity) (Instance, bool) {
 	return Instance{}, false
 }
 
-// Downstream returns the servers that replicate from one, reached or not, in the order of the walk.
+// Downstream returns the servers that replicate from one, in the order of the topology: those that
+// were reached by their own word, the others by the word of their source.
 func (t Topology) Downstream(id dbconn.Identity) []Instance {
-	source, ok := t.ByIdentity(id)
-	if !ok {
+	x := newIndex(&t)
+	n, ok := x.byID[id]
+	if !ok || id == "" {
 		return nil
 	}
 	var out []Instance
-	for _, i := range t.Instances {
-		if t.replicatesFrom(i, source) {
-			out = append(out, i)
-		}
+	for _, c := range x.down[n] {
+		out = append(out, t.Instances[c])
 	}
 	return out
-}
-
-// replicatesFrom reports whether a server has source as a source: by its own word if it was
-// reached, by the word of the source if it was not.
-func (t Topology) replicatesFrom(i, source Instance) bool {
-	if i.Reached {
-		for _, l := range i.Links {
-			if l.pointsAt(source) {
-				return true
-			}
-		}
-		return false
-	}
-	for _, d := range source.Replicas {
-		if d.is(i) {
-			return true
-		}
-	}
-	return false
-}
-
-// pointsAt reports whether a channel's source is the instance.
-func (l Link) pointsAt(i Instance) bool {
-	if l.SourceIdentity != "" && i.Identity != "" {
-		return l.SourceIdentity == i.Identity
-	}
-	return i.listensOn(l.Source)
-}
-
-// is reports whether a source's row means the instance.
-func (d Downstream) is(i Instance) bool {
-	switch {
-	case d.Identity != "" && i.Identity != "":
-		return d.Identity == i.Identity
-	case !d.Addr.Zero() && i.listensOn(d.Addr):
-		return true
-	}
-	return !d.Seen.Zero() && d.Seen.Port != 0 && i.listensOn(d.Seen)
 }

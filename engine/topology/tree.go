@@ -15,73 +15,44 @@ import (
 // A server with several sources is drawn under each of them, in full only once; a ring is cut
 // where the drawing would come back to its start.
 func (t Topology) Tree() string {
-	d := drawing{t: t, drawn: map[string]bool{}}
-	for _, root := range t.roots() {
-		d.add(root, "", "")
+	d := drawing{index: newIndex(&t), drawn: map[int]bool{}}
+	for n := range t.Instances {
+		if len(d.up[n]) == 0 {
+			d.add(n, "", "")
+		}
 	}
-	for _, i := range t.Instances { // rings without a way in from above
-		if !d.drawn[i.key()] {
-			d.add(i, "", "")
+	for n := range t.Instances { // rings have no way in from above; the writable one comes first
+		if !d.drawn[n] && t.Instances[n].Role == RolePrimary {
+			d.add(n, "", "")
+		}
+	}
+	for n := range t.Instances {
+		if !d.drawn[n] {
+			d.add(n, "", "")
 		}
 	}
 	return d.text()
 }
 
-// key identifies an instance within one topology.
-func (i Instance) key() string {
-	if i.Identity != "" {
-		return string(i.Identity)
-	}
-	return i.Name
-}
-
-// roots are the servers with nothing above them that the walk knows of.
-func (t Topology) roots() []Instance {
-	below := map[string]bool{}
-	for _, i := range t.Instances {
-		for _, c := range t.children(i) {
-			below[c.key()] = true
-		}
-	}
-	var out []Instance
-	for _, i := range t.Instances {
-		if !below[i.key()] {
-			out = append(out, i)
-		}
-	}
-	return out
-}
-
-// children are the servers below one, also when only its address is known.
-func (t Topology) children(source Instance) []Instance {
-	var out []Instance
-	for _, i := range t.Instances {
-		if i.key() != source.key() && t.replicatesFrom(i, source) {
-			out = append(out, i)
-		}
-	}
-	return out
-}
-
-// drawing collects the lines of a tree in two columns: branch with name, and the rest.
+// drawing collects the lines of a tree: branch with name, and three columns.
 type drawing struct {
-	t     Topology
-	drawn map[string]bool
+	*index
+	drawn map[int]bool
 	rows  [][]string
 }
 
 // add draws a server and what is below it. first is the branch before its name, rest the one
 // before its children.
-func (d *drawing) add(i Instance, first, rest string) {
-	if d.drawn[i.key()] {
-		d.rows = append(d.rows, []string{first + i.Name, "", "(see above)"})
+func (d *drawing) add(n int, first, rest string) {
+	i := d.instances[n]
+	if d.drawn[n] {
+		d.rows = append(d.rows, []string{first + i.Name, "", "", "(see above)"})
 		return
 	}
-	d.drawn[i.key()] = true
+	d.drawn[n] = true
 	d.rows = append(d.rows, append([]string{first + i.Name}, i.columns()...))
-	children := d.t.children(i)
-	for n, c := range children {
-		if n == len(children)-1 {
+	for k, c := range d.down[n] {
+		if k == len(d.down[n])-1 {
 			d.add(c, rest+"└─ ", rest+"   ")
 			continue
 		}
@@ -143,19 +114,23 @@ func (l Link) mark(several bool) string {
 	return name + text
 }
 
-// text aligns the columns. Widths count runes; the branches are single-width ones.
+// text aligns the columns. Widths count runes; all used here are single-width.
 func (d *drawing) text() string {
-	var widths [3]int
+	var widths [4]int
 	for _, r := range d.rows {
-		for c := range 3 {
-			widths[c] = max(widths[c], len([]rune(r[c])))
+		if r[1] == "" { // a reference or an unreached server: its last column stands alone
+			widths[0] = max(widths[0], len([]rune(r[0])))
+			continue
+		}
+		for c, cell := range r {
+			widths[c] = max(widths[c], len([]rune(cell)))
 		}
 	}
 	var b strings.Builder
 	for _, r := range d.rows {
 		line := ""
 		for c, cell := range r {
-			line += cell + strings.Repeat(" ", max(0, widths[min(c, 2)]-len([]rune(cell)))) + "  "
+			line += cell + strings.Repeat(" ", max(0, widths[c]-len([]rune(cell)))) + "  "
 		}
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}

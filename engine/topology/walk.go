@@ -1,8 +1,13 @@
 package topology
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -90,11 +95,11 @@ func (w *walk) merge(v visit) {
 			continue
 		}
 		w.add(target{candidates: []dbconn.Addr{l.Source}, identity: l.SourceIdentity, serverID: l.SourceServerID,
-			depth: v.depth + 1, from: "source of " + i.Name})
+			depth: v.depth + 1, parent: i.Identity, from: "source of " + i.Name})
 	}
 	for _, d := range i.Replicas {
 		w.add(target{candidates: d.candidates(i.Addr), identity: d.Identity, serverID: d.ServerID,
-			depth: v.depth + 1, from: "replica of " + i.Name, consumer: d.From == FromProcesslist})
+			depth: v.depth + 1, parent: i.Identity, from: "replica of " + i.Name, consumer: d.From == FromProcesslist, below: true})
 	}
 }
 
@@ -109,7 +114,26 @@ func (w *walk) reachedAs(t target) *Instance {
 			return i
 		}
 	}
+	if t.below && t.serverID != 0 {
+		// MariaDB reports the connection's host for a replica without report_host; a server that was
+		// reached otherwise, has that server_id and replicates from there is the one meant.
+		for _, i := range w.nodes {
+			if i.ServerID == t.serverID && w.links(i, t.parent) {
+				return i
+			}
+		}
+	}
 	return nil
+}
+
+// links reports whether a reached server replicates from another one.
+func (w *walk) links(i *Instance, source dbconn.Identity) bool {
+	for _, l := range i.Links {
+		if (l.SourceIdentity != "" && l.SourceIdentity == source) || (l.SourceIdentity == "" && w.addrs[l.Source.Key()] == source) {
+			return true
+		}
+	}
+	return false
 }
 
 // firstError is the reason the seed was not reached.
@@ -125,7 +149,7 @@ func (w *walk) firstError(seed dbconn.Addr) error {
 }
 
 // topology turns the walk into its result.
-func (w *walk) topology(seed dbconn.Addr) Topology {
+func (w *walk) topology(ctx context.Context, seed dbconn.Addr) Topology {
 	t := Topology{Cluster: w.access.Cluster, Seed: w.access.NameOf(seed), At: time.Now()}
 	for _, id := range w.order {
 		i := w.nodes[id]
@@ -133,7 +157,9 @@ func (w *walk) topology(seed dbconn.Addr) Topology {
 		t.Instances = append(t.Instances, *i)
 	}
 	t.Instances = append(t.Instances, w.unreached()...)
+	slices.SortStableFunc(t.Instances, func(a, b Instance) int { return natural(a.Name, b.Name) })
 	connect(&t)
+	w.settleErrant(ctx, &t)
 	t.Warnings = append(t.Warnings, w.warnings...)
 	for _, i := range t.Instances {
 		for _, m := range i.Missing {
@@ -142,6 +168,31 @@ func (w *walk) topology(seed dbconn.Addr) Topology {
 		t.Partial = t.Partial || !i.Reached || len(i.Missing) > 0
 	}
 	return t
+}
+
+// natural orders names as people do: db-2 before db-10.
+func natural(a, b string) int {
+	for a != "" && b != "" {
+		x, restA := leading(a)
+		y, restB := leading(b)
+		if x != y {
+			m, errM := strconv.ParseUint(x, 10, 64)
+			n, errN := strconv.ParseUint(y, 10, 64)
+			if errM == nil && errN == nil && m != n {
+				return cmp.Compare(m, n)
+			}
+			return cmp.Compare(x, y)
+		}
+		a, b = restA, restB
+	}
+	return cmp.Compare(a, b)
+}
+
+// leading splits off a run of digits, or one other character.
+func leading(s string) (head, rest string) {
+	n := len(s) - len(strings.TrimLeft(s, "0123456789"))
+	n = max(n, 1)
+	return s[:n], s[n:]
 }
 
 // settleName gives a server its configured name whichever of its addresses was reached first.

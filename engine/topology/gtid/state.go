@@ -80,3 +80,28 @@ func (s State) String() string {
 	}
 	return strings.Join(parts, ",")
 }
+
+// Behind is how many numbers other is behind s, over the domains of s: the most transactions that
+// other can lack.
+func (s State) Behind(other State) int64 {
+	highest := func(of State, domain uint32) (top uint64) {
+		for st, seq := range of {
+			if st.Domain == domain {
+				top = max(top, seq)
+			}
+		}
+		return top
+	}
+	var n int64
+	done := map[uint32]bool{}
+	for st := range s {
+		if done[st.Domain] {
+			continue
+		}
+		done[st.Domain] = true
+		if a, b := highest(s, st.Domain), highest(other, st.Domain); a > b {
+			n += int64(a - b)
+		}
+	}
+	return n
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"mysql-recycler/engine/dbconn"
@@ -171,4 +172,74 @@ func sharedSpaces(ctx context.Context, q dbconn.Querier, v dbconn.Version) (map[
 func ftsPrefix(encoded string, id int64) string {
 	schema, _, _ := strings.Cut(encoded, "/")
 	return strings.ToLower(fmt.Sprintf("%s/fts_%016x_", schema, id))
+}
+
+// Spaces are the ids of the tablespaces of a table: one, or one per partition. Ids only grow, and
+// a rebuilt table or partition has a new one. Both are 0 for a table without a tablespace of its
+// own.
+type Spaces struct{ Least, Greatest int64 }
+
+// SpacesOf reads the tablespace ids of a table from InnoDB's list of tables, which on MySQL 8.0+
+// still shows the old one while an ALTER writes the new file. A missing table has none.
+func SpacesOf(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (Spaces, error) {
+	encoded, err := EncodedName(ctx, q, schema, name)
+	if err != nil {
+		return Spaces{}, err
+	}
+	rows, err := q.QueryContext(ctx, "SELECT NAME, SPACE FROM "+tablesView(v)+" WHERE LEFT(NAME, ?) = ?", len(encoded), encoded)
+	if err != nil {
+		return Spaces{}, fmt.Errorf("read the tablespaces of %s.%s: %w", schema, name, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var s Spaces
+	for rows.Next() {
+		var full string
+		var id int64
+		if err := rows.Scan(&full, &id); err != nil {
+			return Spaces{}, fmt.Errorf("read the tablespaces of %s.%s: %w", schema, name, err)
+		}
+		if (space{name: full}).base() != encoded || id == 0 {
+			continue
+		}
+		if s.Least == 0 || id < s.Least {
+			s.Least = id
+		}
+		s.Greatest = max(s.Greatest, id)
+	}
+	return s, rows.Err()
+}
+
+// Growing lists the sizes of the files that an ALTER of a connection writes now, for a table with
+// an encoded name (EncodedName) whose own tablespaces had ids up to known before. Servers name
+// them differently:
+//
+//	MySQL 8.0+   the row named schema/table shows the new file, under a new id
+//	5.6, 5.7     schema/#sql-ib<table id>-<number>
+//	MariaDB      schema/#sql-alter-<process>-<connection>, both in hex
+//	COPY         schema/#sql-<process>_<connection> in MySQL
+func Growing(ctx context.Context, q dbconn.Querier, v dbconn.Version, encoded string, connection uint64, known int64) ([]int64, error) {
+	schema, _, _ := strings.Cut(encoded, "/")
+	list, err := readSpaces(ctx, q, v, schema+"/")
+	if err != nil {
+		return nil, err
+	}
+	var out []int64
+	for _, s := range list {
+		if s.id > known && growsFor(s, encoded, connection) {
+			out = append(out, s.file)
+		}
+	}
+	return out, nil
+}
+
+// growsFor reports whether a tablespace with a new id belongs to the ALTER of a connection.
+func growsFor(s space, encoded string, connection uint64) bool {
+	base := s.base()
+	_, name, _ := strings.Cut(base, "/")
+	temporary, ok := strings.CutPrefix(name, "#sql")
+	if !ok {
+		return base == encoded
+	}
+	hex := strconv.FormatUint(connection, 16)
+	return strings.HasSuffix(temporary, "-"+hex) || strings.HasSuffix(temporary, "_"+hex) || strings.HasPrefix(temporary, "-ib")
 }

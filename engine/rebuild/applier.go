@@ -1,0 +1,153 @@
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/throttle"
+)
+
+// changeApplier names the applier of a channel in a Change; the default channel has no suffix.
+const changeApplier = "applier"
+
+// runStopped stops the applier, waits for purge, runs the task and starts the applier again,
+// whatever happened. Nothing then writes to the table while the server reads it.
+func (f *Fence) runStopped(ctx context.Context, t Task, h Hooks) (res Result, err error) {
+	changes, err := StopApplier(ctx, f.srv, h.Change)
+	defer func() {
+		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
+		defer cancel()
+		if res.Outcome == Left {
+			return // the statement still runs; whoever adopts it starts the applier after it
+		}
+		err = errors.Join(err, startApplier(back, f.srv, changes, h.Restored))
+	}()
+	if err != nil {
+		return Result{Outcome: Failed}, err
+	}
+	if err := waitPurged(ctx, f.srv); err != nil {
+		return Result{Outcome: Failed}, err
+	}
+	var rows RowCheck
+	if t.CheckRows {
+		if rows.Before, err = f.count(ctx, t); err != nil {
+			return Result{Outcome: Failed}, err
+		}
+	}
+	res, err = f.tries(ctx, t, h)
+	if err != nil || !t.CheckRows || res.Outcome != Done {
+		return res, err
+	}
+	if rows.After, err = f.count(ctx, t); err != nil {
+		return res, err
+	}
+	res.Rows = &rows
+	if rows.After != rows.Before {
+		return res, &Error{Class: ClassRows, Text: fmt.Sprintf("The table had %d rows before the rebuild and has %d after it.", rows.Before, rows.After),
+			Advice: "Take the server out of service and compare it with its source."}
+	}
+	return res, nil
+}
+
+// count counts the rows on the executing session.
+func (f *Fence) count(ctx context.Context, t Task) (int64, error) {
+	var n int64
+	if err := f.sess.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+dbconn.QuoteName(t.Schema, t.Table)).Scan(&n); err != nil {
+		return 0, failure(fmt.Errorf("count the rows of %s.%s: %w", t.Schema, t.Table, err))
+	}
+	return n, nil
+}
+
+// StopApplier stops the appliers of a server that run, one Change each, recorded before it is
+// changed. A server that is no replica has none.
+func StopApplier(ctx context.Context, srv *dbconn.Server, record func(Change) error) ([]Change, error) {
+	channels, err := appliers(ctx, srv)
+	if err != nil {
+		return nil, err
+	}
+	sess, err := srv.Session(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("stop the applier of %s: %w", srv.Name, err)
+	}
+	defer func() { _ = sess.Close() }()
+	var done []Change
+	for _, c := range channels {
+		if !c.running {
+			continue
+		}
+		change := Change{Name: c.change(), Before: "running", After: "stopped"}
+		if err := record(change); err != nil {
+			return done, fmt.Errorf("write down that the applier of %s stops: %w", srv.Name, err)
+		}
+		done = append(done, change)
+		if _, err := sess.ExecContext(ctx, c.statement(srv.Version, false)); err != nil {
+			return done, failure(fmt.Errorf("stop the applier of %s: %w", srv.Name, err))
+		}
+	}
+	return done, nil
+}
+
+// startApplier starts what StopApplier stopped. A channel that somebody removed meanwhile is as
+// good as restored: there is nothing left to start.
+func startApplier(ctx context.Context, srv *dbconn.Server, changes []Change, restored func(Change) error) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	channels, err := appliers(ctx, srv)
+	if err != nil {
+		return err
+	}
+	sess, err := srv.Session(ctx)
+	if err != nil {
+		return fmt.Errorf("start the applier of %s: %w", srv.Name, err)
+	}
+	defer func() { _ = sess.Close() }()
+	for _, change := range changes {
+		for _, c := range channels {
+			if c.change() != change.Name || c.running {
+				continue
+			}
+			if _, err := sess.ExecContext(ctx, c.statement(srv.Version, true)); err != nil {
+				return failure(fmt.Errorf("start the applier of %s: %w", srv.Name, err))
+			}
+		}
+		if err := restored(change); err != nil {
+			return fmt.Errorf("write down that the applier of %s runs: %w", srv.Name, err)
+		}
+	}
+	return nil
+}
+
+// purgeEvery is the time between two looks at the history list.
+const purgeEvery = 200 * time.Millisecond
+
+// purgeLimit bounds the wait; a purge that is held back longer has a reason that stays.
+const purgeLimit = 2 * time.Minute
+
+// purged is a history list that short that nothing of a table is left in it. It rarely reaches 0:
+// the last transactions stay until new ones come.
+const purged = 64
+
+// waitPurged waits until the deleted row versions are gone: the lost-rows bug is a race with their
+// removal. It must be called with the applier stopped.
+func waitPurged(ctx context.Context, srv *dbconn.Server) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, purgeLimit, &Error{Class: ClassOther, Retry: true,
+		Text:   "Purge did not finish in time, so the table was not touched.",
+		Advice: "A long transaction on the server holds it back; end it and let the job try again."})
+	defer cancel()
+	for {
+		n, err := throttle.History(ctx, srv, srv.Version)
+		if err != nil && ctx.Err() == nil {
+			return failure(err)
+		}
+		if err == nil && n <= purged {
+			return nil
+		}
+		if !sleep(ctx, purgeEvery) {
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mysql-recycler/engine/dbconn"
+)
+
+// Run rebuilds one table, or adopts what an earlier run did when t.Mark is set. The end of ctx
+// kills the statement on the server (its cause tells why) unless the cause is ErrLeave; Run then
+// returns when the server has confirmed the end. The Result is filled in as far as known beside an
+// error, which is an *Error or the error of a hook.
+func (f *Fence) Run(ctx context.Context, t Task, h Hooks) (Result, error) {
+	if err := t.validate(h); err != nil {
+		return Result{Outcome: Failed}, fmt.Errorf("rebuild %s.%s: %w", t.Schema, t.Table, err)
+	}
+	if h.Progress == nil {
+		h.Progress = func(Progress) {}
+	}
+	if t.Mark.set() {
+		res, decided, err := f.adopt(ctx, t, h)
+		if decided {
+			return res, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return Result{Outcome: Killed}, stopped(ctx)
+	}
+	if t.Method.StopSQL {
+		return f.runStopped(ctx, t, h)
+	}
+	return f.tries(ctx, t, h)
+}
+
+// stopped is the error of a rebuild that its owner ended before or while it ran.
+func stopped(ctx context.Context) *Error {
+	return &Error{Class: ClassKilled, Text: situations[1317].text, Err: context.Cause(ctx)}
+}
+
+// firstPause is the pause before the second try; it doubles with each further one.
+const firstPause = time.Second
+
+// tries runs the statement again after a lock timeout or a deadlock, as often as the task allows.
+func (f *Fence) tries(ctx context.Context, t Task, h Hooks) (Result, error) {
+	pause := firstPause
+	for try := 1; ; try++ {
+		res, err := f.once(ctx, t, h)
+		res.Tries = try
+		var e *Error
+		if err == nil || !errors.As(err, &e) || !e.Retry || e.Class == ClassLost || try > t.Retries || res.Outcome == Unknown {
+			return res, err
+		}
+		if !sleep(ctx, pause) {
+			return Result{Outcome: Killed, Before: res.Before, Tries: try}, stopped(ctx)
+		}
+		if h.Again != nil {
+			if err := h.Again(ctx, e); err != nil {
+				return res, err
+			}
+		}
+		pause *= 2
+	}
+}
+
+// sleep waits, and reports whether it waited to the end.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// once prepares the session, asks, marks and runs the statement one time.
+func (f *Fence) once(ctx context.Context, t Task, h Hooks) (Result, error) {
+	res := Result{Outcome: Failed}
+	before, err := f.prepare(ctx, t)
+	if err != nil {
+		return res, err
+	}
+	mark, err := f.mark(ctx, t)
+	if err != nil {
+		return res, failure(err)
+	}
+	res.Before = mark.BeforeBytes
+	if err := h.Permit(ctx, f.sess); err != nil {
+		return res, &Error{Class: ClassRefused, Text: "The guard refused the server; nothing was done.", Err: err}
+	}
+	if err := h.Begin(ctx, mark); err != nil {
+		return res, fmt.Errorf("store the mark of %s.%s: %w", t.Schema, t.Table, err)
+	}
+	// Storing the mark took a moment. What this statement reads is as close to the ALTER as it gets.
+	now, err := f.readBack(ctx)
+	if err != nil {
+		return res, failure(err)
+	}
+	if err := now.check(t, f.sess.ID, before); err != nil {
+		return res, err
+	}
+	if ctx.Err() != nil {
+		return Result{Outcome: Killed, Before: res.Before}, stopped(ctx)
+	}
+	t.Mark = mark
+	return f.execute(ctx, t, h, res)
+}
+
+// execute sends the statement and finds out how it ended.
+func (f *Fence) execute(ctx context.Context, t Task, h Hooks, res Result) (Result, error) {
+	start := time.Now()
+	w := &watch{f: f, t: t, tell: h.Progress, gauge: newGauge(f.srv, t, f.sess.ID)}
+	err := w.run(ctx)
+	res.Took = time.Since(start)
+	switch {
+	case w.left:
+		res.Outcome = Left
+		return res, &Error{Class: ClassLost, Text: "The process stops; the statement goes on and is adopted by the next one.", Err: context.Cause(ctx)}
+	case err == nil:
+		return f.finish(ctx, t, res, w)
+	case lost(err):
+		return f.lookUp(ctx, t, res, err)
+	}
+	e := failure(err)
+	res.Outcome = Failed
+	switch {
+	case e.Class == ClassKilled && w.killed():
+		res.Outcome = Killed
+		e.Err = context.Cause(ctx)
+	case e.Class == ClassKilled:
+		e.Text = "Somebody stopped the statement on the server; the table is as it was."
+		e.Advice = "Find out who, and why, before it is tried again."
+	}
+	res.After = res.Before
+	if e := f.cleared(t); e != nil {
+		err = errors.Join(err, e)
+	}
+	return res, e
+}
+
+// finish measures the table after the server said that it is done.
+func (f *Fence) finish(ctx context.Context, t Task, res Result, w *watch) (Result, error) {
+	res.Outcome = Done
+	if w.killed() {
+		res.Late = fmt.Sprintf("The stop came too late: the server was in its last phase (%s), where it no longer listens, and finished the table.", w.phaseAtKill)
+	}
+	// A cancelled context must not keep us from measuring what was done.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
+	defer cancel()
+	s, err := look(ctx, f.srv, f.srv.Version, t.Schema, t.Table)
+	if err != nil || s.gone {
+		return res, nil // the rebuild itself is done; its new size is not known
+	}
+	res.After = s.bytes
+	return res, nil
+}
+
+// lookLimit bounds one look at a server after a statement.
+const lookLimit = 15 * time.Second
+
+// cleared waits until the new file of a failed statement is gone: the server removes it before it
+// answers, the list of tablespaces follows.
+func (f *Fence) cleared(t Task) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
+	defer cancel()
+	g := newGauge(f.srv, t, f.sess.ID)
+	for {
+		_, found, err := g.size(ctx)
+		if err != nil || !found {
+			return err
+		}
+		if !sleep(ctx, 200*time.Millisecond) {
+			return fmt.Errorf("the temporary file of %s.%s is still there", t.Schema, t.Table)
+		}
+	}
+}
+
+// lost reports whether an error leaves open what the server did: the connection broke, or the
+// server went down under the statement.
+func lost(err error) bool {
+	code := dbconn.Code(err)
+	return dbconn.Lost(err) || code == 1053 || code == 1927 || code == 3169 || code == 4031
+}

@@ -1,0 +1,144 @@
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// watch runs a statement and stays beside it.
+type watch struct {
+	f     *Fence
+	t     Task
+	tell  func(Progress)
+	gauge *gauge
+
+	left        bool   // the statement was left running on purpose
+	phaseAtKill string // what the server did when the first KILL QUERY was sent
+}
+
+// killed reports whether a KILL QUERY was sent.
+func (w *watch) killed() bool { return w.phaseAtKill != "" }
+
+// tickEvery is the time between two looks at the progress.
+const tickEvery = time.Second
+
+// run sends the statement and returns when it has ended or was left. Cancelling a context does not
+// stop a statement on the server, so the one it is sent with lives on until we leave it.
+func (w *watch) run(ctx context.Context) error {
+	running, leave := context.WithCancel(context.WithoutCancel(ctx))
+	defer leave()
+	ended := make(chan struct{})
+	var result error
+	var g errgroup.Group
+	g.Go(func() error {
+		defer close(ended)
+		result = w.f.send(running, w.t)
+		return nil
+	})
+	g.Go(func() error {
+		w.beside(ctx, ended, leave)
+		return nil
+	})
+	_ = g.Wait() // both return nil: the statement's error is in result
+	return result
+}
+
+// beside tells the progress until the statement has ended, and stops it when ctx ends.
+func (w *watch) beside(ctx context.Context, ended <-chan struct{}, leave func()) {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+			// A look that hangs must not keep us from a kill.
+			look, cancel := context.WithTimeout(ctx, 3*tickEvery)
+			if p, ok := w.gauge.read(look); ok {
+				w.tell(p)
+			}
+			cancel()
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), ErrLeave) {
+				w.left = true
+				leave()
+				return
+			}
+			w.kill(ended)
+			return
+		}
+	}
+}
+
+// killEvery is the time between two KILL QUERY: the first can come before the server has begun the
+// statement, and is then lost.
+const killEvery = 500 * time.Millisecond
+
+// kill sends KILL QUERY from a second connection until the statement has ended. Only a statement
+// that still carries our tag is killed. A failure is tried again: our statement must not go on
+// because one connection could not be made.
+func (w *watch) kill(ended <-chan struct{}) {
+	tick := time.NewTicker(killEvery)
+	defer tick.Stop()
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*killEvery)
+		phase := w.gauge.phase(ctx)
+		err := w.f.srv.KillQuery(ctx, w.f.sess.ID, Tag(w.t.Job, w.t.Step))
+		cancel()
+		if err == nil && w.phaseAtKill == "" {
+			w.phaseAtKill = phase
+		}
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// send runs the statement on the pinned session.
+func (f *Fence) send(ctx context.Context, t Task) error {
+	text, err := t.Statement()
+	if err != nil {
+		return err
+	}
+	if t.Method.Kind == Optimize {
+		return f.optimize(ctx, t, text)
+	}
+	if _, err := f.sess.ExecContext(ctx, text); err != nil {
+		return fmt.Errorf("alter %s.%s: %w", t.Schema, t.Table, err)
+	}
+	return nil
+}
+
+// optimize runs OPTIMIZE, which reports its failures as rows.
+func (f *Fence) optimize(ctx context.Context, t Task, text string) error {
+	rows, err := f.sess.QueryContext(ctx, text)
+	if err != nil {
+		return fmt.Errorf("optimize %s.%s: %w", t.Schema, t.Table, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var bad []string
+	for rows.Next() {
+		var table, op, kind, message string
+		if err := rows.Scan(&table, &op, &kind, &message); err != nil {
+			return fmt.Errorf("read the answer of optimize %s.%s: %w", t.Schema, t.Table, err)
+		}
+		if strings.EqualFold(kind, "error") || strings.EqualFold(kind, "warning") || kind == "status" && message == "Operation failed" {
+			bad = append(bad, message)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("optimize %s.%s: %w", t.Schema, t.Table, err)
+	}
+	if len(bad) > 0 {
+		return &Error{Class: ClassBroken, Text: "OPTIMIZE did not succeed.", Advice: "CHECK TABLE tells whether the table is damaged.",
+			Err: errors.New(strings.Join(bad, "; "))}
+	}
+	return nil
+}

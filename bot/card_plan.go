@@ -1,0 +1,147 @@
+package bot
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"mysql-recycler/engine"
+	"mysql-recycler/engine/rebuild"
+	"mysql-recycler/engine/throttle"
+)
+
+// cardRows is how many tables a card shows; the thread has the rest.
+const cardRows = 8
+
+// planMessage shows one person what a run would do.
+func planMessage(l Locale, target string, p engine.Plan, now time.Time, ask Line) Message {
+	b := &builder{l: l}
+	tables, _, gain, _ := p.Totals()
+	b.header(kHeadPlan, args{"target": plain(target)})
+	b.summary(kSumPlan, args{"target": plain(target), "n": plainInt(tables), "gain": plain(bytesOf(gain))})
+	planBody(b, p, now, 25)
+	b.context(b.l.say(kPlanAsksNobody, nil)...)
+	b.buttons(Button{Action: ActionRun, Value: ask.String(), Label: l.text(kAskApproval, nil), Style: "primary"})
+	return b.m
+}
+
+// planBody shows what was frozen: the host, what comes back, what bounds the work, the tables.
+func planBody(b *builder, p engine.Plan, asOf time.Time, rows int) {
+	tables, bytes, gain, estimate := p.Totals()
+	low, high := gainRange(p)
+	for _, h := range p.Hosts {
+		b.add(Block{Fields: []Field{
+			b.field(kFieldHost, code(h.Name)),
+			b.field(kFieldRole, plain(b.l.role(string(h.Role)))),
+			b.field(kFieldVersion, code(h.Version)),
+			b.field(kFieldMode, b.l.mode(p.Mode)...),
+		}})
+	}
+	b.add(Block{Fields: []Field{
+		b.field(kFieldGain, b.l.say(kGainRange, args{"gain": bold(bytesOf(gain)), "low": plain(bytesOf(low)), "high": plain(bytesOf(high)),
+			"bytes": plain(bytesOf(bytes)), "share": plain(percent(share(gain, bytes)))})...),
+		b.field(kFieldTime, plain(b.l.about(estimate))),
+		b.field(kFieldTables, plain(flat(b.l.count(kTablesAtOnce, max(1, p.Parallel), args{"tables": plainInt(tables)})))),
+		b.field(kFieldLock, plain(b.l.span(p.LockWait))),
+		b.field(kFieldLimits, plain(b.l.limits(p.Limits))),
+		b.field(kFieldSnapshot, b.l.say(kSnapshotAge, args{"at": when(p.Snapshot), "age": plain(b.l.span(asOf.Sub(p.Snapshot)))})...),
+	}})
+	if accepted := policyWords(b.l, p.Policy); accepted != "" {
+		b.text(append([]Span{emoji("warning"), plain(" ")}, b.l.say(kAccepted, args{"what": bold(accepted)})...)...)
+	}
+	b.table(planTable(b.l, p), rows, kMoreTables)
+}
+
+// gainRange is the least and the most that a plan should give back.
+func gainRange(p engine.Plan) (low, high int64) {
+	for _, h := range p.Hosts {
+		for _, s := range h.Steps {
+			low += s.Bytes - s.High
+			high += s.Bytes - s.Low
+		}
+	}
+	return low, high
+}
+
+// planTable lists the tables of a plan in the order they will be rebuilt.
+func planTable(l Locale, p engine.Plan) Table {
+	t := Table{Header: l.cells(kColTable, kColSize, kColAfter, kColGain, kColMethod), Right: []bool{1: true, 2: true, 3: true, 4: false}}
+	many := len(p.Hosts) > 1
+	for _, h := range p.Hosts {
+		for _, s := range h.Steps {
+			name := nameOfStep(s)
+			if many {
+				name = h.Name + ": " + name
+			}
+			t.Rows = append(t.Rows, []string{name, bytesOf(s.Bytes), bytesOf(s.Predicted), bytesOf(s.Bytes - s.Predicted), methodWords(s.Method)})
+		}
+	}
+	return t
+}
+
+// methodWords is a method as the statement will say it.
+func methodWords(m rebuild.Method) string {
+	words := []string{strings.ToUpper(string(m.Kind))}
+	for _, w := range []string{m.Algorithm, m.Lock} {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	if m.StopSQL {
+		words = append(words, "STOP SQL")
+	}
+	return strings.Join(words, " ")
+}
+
+// mode names a mode and what it means.
+func (l Locale) mode(m rebuild.Mode) []Span {
+	k := kModeOff
+	if m == rebuild.BinlogOn {
+		k = kModeOn
+	}
+	return l.say(k, args{"mode": code(string(m))})
+}
+
+// role is a replication role in the reader's language.
+func (l Locale) role(r string) string {
+	k, ok := map[string]key{"primary": kRolePrimary, "replica": kRoleReplica, "intermediate": kRoleIntermediate,
+		"standalone": kRoleStandalone, "group-member": kRoleGroup, "relay": kRoleRelay}[r]
+	if !ok {
+		return r
+	}
+	return l.text(k, nil)
+}
+
+// limits lists the bounds that hold work back; a zero bound is none.
+func (l Locale) limits(x throttle.Limits) string {
+	var out []string
+	add := func(on bool, k key, v string) {
+		if on {
+			out = append(out, l.text(k, args{"v": plain(v)}))
+		}
+	}
+	add(x.MaxLag > 0, kLimitLag, l.span(x.MaxLag))
+	add(x.ThreadsRunning > 0, kLimitThreads, strconv.Itoa(x.ThreadsRunning))
+	add(x.HistoryLength > 0, kLimitHistory, strconv.FormatInt(x.HistoryLength, 10))
+	add(x.LongTrx > 0, kLimitTrx, l.span(x.LongTrx))
+	add(x.DiskFree > 0, kLimitDisk, bytesOf(x.DiskFree))
+	if len(out) == 0 {
+		return l.text(kLimitNone, nil)
+	}
+	return strings.Join(out, ", ")
+}
+
+// policyWords lists what the approver accepts beside the ordinary.
+func policyWords(l Locale, p engine.Policy) string {
+	var out []string
+	for _, x := range []struct {
+		on bool
+		k  key
+	}{{p.AllowPrimary, kAcceptPrimary}, {p.AllowErrant, kAcceptErrant}, {p.AllowPartial, kAcceptPartial},
+		{p.AllowCopy, kAcceptCopy}, {p.AllowUnsafe, kAcceptUnsafe}} {
+		if x.on {
+			out = append(out, l.text(x.k, nil))
+		}
+	}
+	return strings.Join(out, ", ")
+}

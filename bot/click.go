@@ -1,0 +1,257 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/engine"
+)
+
+// Actions of buttons and forms.
+const (
+	ActionApprove       = "approve"
+	ActionDeny          = "deny"
+	ActionWithdraw      = "withdraw"
+	ActionPause         = "pause"
+	ActionResume        = "resume"
+	ActionCancel        = "cancel"
+	ActionDiscoverFirst = "discover_first" // value: the command that waits for it
+	ActionAskAgain      = "ask_again"
+	ActionRun           = "run" // value: a run command
+	ActionNew           = "new"
+	FormDeny            = "deny_reason"
+	FormNew             = "new_recycle"
+)
+
+// valueOf is what a button of a request carries: which request, and which plan the card showed.
+func valueOf(r approvals.Request) string { return r.ID + "|" + r.Digest[:min(12, len(r.Digest))] }
+
+// Click does what a button says, and always answers the person who clicked.
+func (b *Bot) Click(ctx context.Context, c Click) error {
+	who := asker{user: c.User, channel: c.Channel, reply: c.Reply}
+	if c.Action == ActionNew {
+		who.l = b.shared(c.Channel)
+		return b.o.Responder.OpenForm(ctx, c.Reply, b.newForm(who))
+	}
+	id, digest, _ := strings.Cut(c.Value, "|")
+	if c.Action == ActionDeny {
+		return b.denyClick(ctx, who, id, c)
+	}
+	who.l = b.personal(ctx, c.User, c.Channel)
+	m, err := b.clicked(ctx, who, c, id, digest)
+	return b.answer(ctx, who, m, err)
+}
+
+// clicked does the action of a button.
+func (b *Bot) clicked(ctx context.Context, who asker, c Click, id, digest string) (Message, error) {
+	switch c.Action {
+	case ActionApprove:
+		return b.review(ctx, who, approvals.ReviewInput{RequestID: id, Digest: digest, Reviewer: who.user, Decision: approvals.Approve})
+	case ActionWithdraw:
+		r, err := b.o.Requests.Withdraw(ctx, id, who.user)
+		return notice(who.l, kYouWithdrew, args{"id": code(r.ID)}), err
+	case ActionPause, ActionResume, ActionCancel:
+		return b.want(ctx, who, Line{Verb: Verb(c.Action), Request: id})
+	case ActionAskAgain:
+		return notice(who.l, kAskedAgain, nil), b.retry(ctx, who, id)
+	case ActionDiscoverFirst:
+		return b.discoverFirst(ctx, who, c.Value)
+	case ActionRun:
+		line, err := Parse(c.Value)
+		if err != nil || line.Verb != VerbRun || line.After != "" {
+			return Message{}, errForged
+		}
+		return notice(who.l, kAskedAgain, nil), b.run(ctx, who, line)
+	}
+	return Message{}, errForged
+}
+
+// errForged answers a button that this version never drew.
+var errForged = &engine.Problem{Code: "unknown_button", Text: "This button is not known to me; it may be of an older version.",
+	Next: "Type the command instead: " + slash + "help"}
+
+// discoverFirst asks for the discovery that a run needs, and keeps the run as its purpose.
+func (b *Bot) discoverFirst(ctx context.Context, who asker, value string) (Message, error) {
+	line, err := Parse(value)
+	if err != nil || (line.Verb != VerbRun && line.Verb != VerbDiscover) || line.After != "" {
+		return Message{}, errForged
+	}
+	t, err := b.target(who, line.Target)
+	if err != nil {
+		return Message{}, err
+	}
+	k := kDiscoverAsked
+	if line.Verb == VerbRun {
+		k = kDiscoverAskedForRun
+	}
+	return notice(who.l, k, args{"host": code(nameOf(t, line.Target))}), b.submitDiscovery(ctx, who, t, line)
+}
+
+// review records a decision and tells the reviewer that it counts.
+func (b *Bot) review(ctx context.Context, who asker, in approvals.ReviewInput) (Message, error) {
+	r, err := b.o.Requests.Review(ctx, in)
+	if err != nil {
+		return Message{}, b.explain(ctx, who, r, err)
+	}
+	a := args{"id": code(r.ID), "target": code(r.Target)}
+	switch {
+	case in.Decision == approvals.Deny:
+		return notice(who.l, kYouDenied, a), nil
+	case r.State == approvals.Pending:
+		a["n"], a["m"] = plainInt(approvalsOf(r)), plainInt(r.MinApprovals)
+		return notice(who.l, kYouApprovedOf, a), nil
+	}
+	return notice(who.l, kYouApproved, a), nil
+}
+
+// explain adds to "you asked for this yourself" who else may decide.
+func (b *Bot) explain(ctx context.Context, who asker, r approvals.Request, err error) error {
+	var p *engine.Problem
+	if !errors.As(err, &p) || (p.Code != "own_request" && p.Code != "not_approver") || r.ID == "" {
+		return err
+	}
+	names := b.mayApprove(ctx, r)
+	if names == "" {
+		return err
+	}
+	with := *p
+	with.Next = strings.TrimSpace(with.Next + " " + who.l.text(kMayDecide, args{"names": plain(names)}))
+	return &with
+}
+
+// approvalsOf counts the people who approved so far.
+func approvalsOf(r approvals.Request) int {
+	n := 0
+	for _, v := range r.Reviews {
+		if v.Decision == approvals.Approve {
+			n++
+		}
+	}
+	return n
+}
+
+// denyClick opens the form for the reason. The trigger of a form lives three seconds, so only the
+// stored request is looked at before.
+func (b *Bot) denyClick(ctx context.Context, who asker, id string, c Click) error {
+	r, err := b.o.Facts.Request(ctx, id)
+	if err == nil && r.State == approvals.Pending && r.Requester.ID != c.User.ID {
+		l := b.shared(c.Channel)
+		return b.o.Responder.OpenForm(ctx, c.Reply, denyForm(l, r, c.Value))
+	}
+	who.l = b.personal(ctx, c.User, c.Channel)
+	if errors.Is(err, engine.ErrNotFound) {
+		err = b.noRequest(ctx, id)
+	}
+	if err == nil { // the service knows best why this cannot be decided by this person now
+		_, err = b.review(ctx, who, approvals.ReviewInput{RequestID: id, Digest: r.Digest, Reviewer: c.User, Decision: approvals.Deny})
+	}
+	return b.answer(ctx, who, Message{}, err)
+}
+
+// Submit takes a form that was sent in.
+func (b *Bot) Submit(ctx context.Context, s Submission) (map[string]string, error) {
+	who := asker{user: s.User, channel: s.Reply.Channel, reply: s.Reply}
+	who.l = b.personal(ctx, s.User, who.channel)
+	switch s.Form {
+	case FormDeny:
+		return b.denied(ctx, who, s)
+	case FormNew:
+		return b.newSubmitted(ctx, who, s)
+	}
+	return nil, b.answer(ctx, who, Message{}, errForged)
+}
+
+// denied records a denial with its reason.
+func (b *Bot) denied(ctx context.Context, who asker, s Submission) (map[string]string, error) {
+	reason := strings.TrimSpace(s.Values["reason"])
+	if len([]rune(reason)) < 3 {
+		return map[string]string{"reason": who.l.text(kReasonShort, nil)}, nil
+	}
+	id, digest, _ := strings.Cut(s.Ref, "|")
+	m, err := b.review(ctx, who, approvals.ReviewInput{
+		RequestID: id, Digest: digest, Reviewer: s.User, Decision: approvals.Deny, Comment: clip(reason, 1000),
+	})
+	return nil, b.answer(ctx, who, m, err)
+}
+
+// denyForm asks for the reason of a denial.
+func denyForm(l Locale, r approvals.Request, value string) Form {
+	return Form{
+		ID: FormDeny, Ref: value, Title: l.text(kDenyTitle, args{"id": plain(r.ID)}),
+		Submit: l.text(kDeny, nil), Cancel: l.text(kCancelForm, nil),
+		Intro: l.say(kDenyIntro, args{"id": code(r.ID), "target": code(r.Target)}),
+		Inputs: []Input{{ID: "reason", Label: l.text(kReasonLabel, nil), Hint: l.text(kReasonHint, nil),
+			Multi: true, MaxLen: 1000}},
+	}
+}
+
+// want passes on what a person wants of a request's live jobs.
+func (b *Bot) want(ctx context.Context, who asker, line Line) (Message, error) {
+	r, err := b.request(ctx, line.Request)
+	if err != nil {
+		return Message{}, err
+	}
+	if r.State == approvals.Pending && line.Verb == VerbCancel {
+		r, err = b.o.Requests.Withdraw(ctx, r.ID, who.user)
+		return notice(who.l, kYouWithdrew, args{"id": code(r.ID)}), err
+	}
+	jobs, err := b.o.Facts.Jobs(ctx, r.ID)
+	if err != nil {
+		return Message{}, err
+	}
+	live := slices.DeleteFunc(jobs, func(j engine.Job) bool { return j.State.Final() })
+	if len(live) == 0 {
+		return Message{}, &engine.Problem{Code: "nothing_running", Text: r.ID + " is not running: it is " + string(r.State) + endedAs(jobs) + ".",
+			Next: "status " + r.ID + " shows what became of it."}
+	}
+	if err := b.mayStop(ctx, who, r); err != nil {
+		return Message{}, err
+	}
+	w, k := wanted(line)
+	for _, j := range live {
+		if _, err := b.o.Wanter.Want(ctx, j.ID, w, who.user); err != nil {
+			return Message{}, err
+		}
+	}
+	return notice(who.l, k, args{"id": code(r.ID)}), nil
+}
+
+// wanted maps a command to a wish and its answer.
+func wanted(line Line) (engine.Wanted, key) {
+	switch {
+	case line.Verb == VerbCancel:
+		return engine.WantCancel, kYouCancelled
+	case line.Verb == VerbResume:
+		return engine.WantRun, kYouResumed
+	case line.Now:
+		return engine.WantPauseNow, kYouPausedNow
+	}
+	return engine.WantPause, kYouPaused
+}
+
+// endedAs says how the jobs of a request ended.
+func endedAs(jobs []engine.Job) string {
+	if len(jobs) == 0 {
+		return ""
+	}
+	return " and " + string(jobs[len(jobs)-1].State)
+}
+
+// mayStop lets the requester and the approvers of the cluster pause, resume and cancel.
+func (b *Bot) mayStop(ctx context.Context, who asker, r approvals.Request) error {
+	if r.Requester.ID == who.user.ID {
+		return nil
+	}
+	set, err := b.o.Requests.Approvers(ctx, r.Cluster)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(set, who.user.ID) {
+		return nil
+	}
+	return &engine.Problem{Code: "not_yours_to_stop", Text: "Only " + r.Requester.Name + ", who asked for it, and the approvers of " + r.Cluster + " may do this to " + r.ID + ".",
+		Next: "Ask one of them."}
+}

@@ -1,0 +1,214 @@
+package bot
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mysql-recycler/engine/rebuild"
+)
+
+// Verb is the first word of a command.
+type Verb string
+
+// The verbs people can type. A verb that is not here is not in the help either.
+const (
+	VerbHelp     Verb = "help"
+	VerbDiscover Verb = "discover"
+	VerbPlan     Verb = "plan"
+	VerbRun      Verb = "run"
+	VerbTop      Verb = "top"
+	VerbList     Verb = "list"
+	VerbStatus   Verb = "status"
+	VerbCancel   Verb = "cancel"
+	VerbPause    Verb = "pause"
+	VerbResume   Verb = "resume"
+	VerbRetry    Verb = "retry"
+	VerbHistory  Verb = "history"
+	VerbWhoami   Verb = "whoami"
+	VerbVersion  Verb = "version"
+)
+
+// argument says what stands after a verb.
+type argument int
+
+const (
+	noArgument argument = iota
+	hostArgument
+	idArgument
+	filterArgument
+	topicArgument
+	clusterArgument // optional
+)
+
+// grammar is every verb with its argument, in the order of the help.
+var grammar = []struct {
+	verb Verb
+	arg  argument
+}{
+	{VerbDiscover, hostArgument},
+	{VerbPlan, hostArgument},
+	{VerbRun, hostArgument},
+	{VerbTop, clusterArgument},
+	{VerbList, filterArgument},
+	{VerbStatus, idArgument},
+	{VerbPause, idArgument},
+	{VerbResume, idArgument},
+	{VerbCancel, idArgument},
+	{VerbRetry, idArgument},
+	{VerbHistory, hostArgument},
+	{VerbWhoami, noArgument},
+	{VerbVersion, noArgument},
+	{VerbHelp, topicArgument},
+}
+
+// listFilters are the words that list understands.
+var listFilters = []string{"mine", "pending", "running"}
+
+// Line is a command as it was understood. Its String is the command in its plain form, which
+// Parse reads back to the same Line.
+type Line struct {
+	Verb    Verb
+	Target  string // discover, plan, run, history, top: host or cluster
+	Request string // status, cancel, pause, resume, retry: R-7QK2
+	Filter  string // list
+	Topic   string // help
+	Now     bool   // pause: stop the running table instead of letting it end
+	After   string // run: the request whose thread the card belongs to; never typed by a person
+	Select  Select // plan, run
+}
+
+// Select is what of a host is recycled and how. Zero values mean the cluster's settings.
+type Select struct {
+	Schemas  []string
+	Tables   []string
+	MinBytes int64   // what a table must give back at least
+	MinShare float64 // share of its size that a table must give back at least
+	Mode     rebuild.Mode
+	Parallel int
+	MaxLag   time.Duration
+	DryRun   bool
+}
+
+// flag is one option of the grammar. get answers nil when it is not set.
+type flag struct {
+	name    string
+	bare    bool // takes no value
+	verbs   []Verb
+	example string
+	help    key
+	set     func(l *Line, value string) bool
+	get     func(l Line) []string
+}
+
+var planning = []Verb{VerbPlan, VerbRun}
+
+// flags is every flag of the grammar.
+var flags = []flag{
+	{name: "schema", verbs: planning, example: "shop", help: kFlagSchema,
+		set: func(l *Line, v string) bool { return addPatterns(&l.Select.Schemas, v) },
+		get: func(l Line) []string { return l.Select.Schemas }},
+	{name: "table", verbs: planning, example: "shop.order*", help: kFlagTable,
+		set: func(l *Line, v string) bool { return addPatterns(&l.Select.Tables, v) },
+		get: func(l Line) []string { return l.Select.Tables }},
+	{name: "min-bytes", verbs: planning, example: "64MB", help: kFlagMinBytes,
+		set: func(l *Line, v string) bool { return assign(&l.Select.MinBytes, v, parseSize) },
+		get: func(l Line) []string { return one(l.Select.MinBytes > 0, formatSize(l.Select.MinBytes)) }},
+	{name: "min-share", verbs: planning, example: "20%", help: kFlagMinShare,
+		set: func(l *Line, v string) bool { return assign(&l.Select.MinShare, v, parseShare) },
+		get: func(l Line) []string { return one(l.Select.MinShare > 0, formatShare(l.Select.MinShare)) }},
+	{name: "mode", verbs: planning, example: "binlog-off", help: kFlagMode,
+		set: func(l *Line, v string) bool { return assign(&l.Select.Mode, v, parseMode) },
+		get: func(l Line) []string { return one(l.Select.Mode != "", string(l.Select.Mode)) }},
+	{name: "parallel", verbs: planning, example: "2", help: kFlagParallel,
+		set: func(l *Line, v string) bool { return assign(&l.Select.Parallel, v, parseParallel) },
+		get: func(l Line) []string { return one(l.Select.Parallel > 0, strconv.Itoa(l.Select.Parallel)) }},
+	{name: "max-lag", verbs: planning, example: "10s", help: kFlagMaxLag,
+		set: func(l *Line, v string) bool { return assign(&l.Select.MaxLag, v, parseWait) },
+		get: func(l Line) []string { return one(l.Select.MaxLag > 0, l.Select.MaxLag.String()) }},
+	{name: "dry-run", bare: true, verbs: []Verb{VerbRun}, help: kFlagDryRun,
+		set: func(l *Line, v string) bool { return assign(&l.Select.DryRun, v, strictBool) },
+		get: func(l Line) []string { return one(l.Select.DryRun, "") }},
+	{name: "now", bare: true, verbs: []Verb{VerbPause}, help: kFlagNow,
+		set: func(l *Line, v string) bool { return assign(&l.Now, v, strictBool) },
+		get: func(l Line) []string { return one(l.Now, "") }},
+	{name: "after", verbs: []Verb{VerbRun}, help: "", // written by the bot, refused from people
+		set: func(l *Line, v string) bool { return assign(&l.After, v, requestID) },
+		get: func(l Line) []string { return one(l.After != "", l.After) }},
+}
+
+// synonyms are further names of flags.
+var synonyms = map[string]string{"min-gain": "min-bytes", "schemas": "schema", "tables": "table", "dryrun": "dry-run"}
+
+// assign stores a value that was understood.
+func assign[T any](to *T, s string, parse func(string) (T, bool)) bool {
+	v, ok := parse(s)
+	if ok {
+		*to = v
+	}
+	return ok
+}
+
+// addPatterns reads a comma separated list of patterns.
+func addPatterns(to *[]string, s string) bool {
+	for p := range strings.SplitSeq(s, ",") {
+		p, ok := parsePattern(p)
+		if !ok {
+			return false
+		}
+		if !slices.Contains(*to, p) {
+			*to = append(*to, p)
+		}
+	}
+	return len(*to) <= 50
+}
+
+// strictBool reads the value of a flag that needs none.
+func strictBool(s string) (bool, bool) {
+	switch strings.ToLower(s) {
+	case "", "true", "yes", "on", "1":
+		return true, true
+	case "false", "no", "off", "0":
+		return false, true
+	}
+	return false, false
+}
+
+func one(set bool, v string) []string {
+	if !set {
+		return nil
+	}
+	return []string{v}
+}
+
+// String writes the command in its plain form.
+func (l Line) String() string {
+	words := []string{string(l.Verb)}
+	for _, w := range []string{l.Target, l.Request, l.Filter, l.Topic} {
+		if w != "" {
+			words = append(words, quote(w))
+		}
+	}
+	for _, f := range flags {
+		vs := f.get(l)
+		switch {
+		case vs == nil:
+		case f.bare:
+			words = append(words, "--"+f.name)
+		default:
+			qs := make([]string, len(vs))
+			for i, v := range vs {
+				qs[i] = quote(v)
+			}
+			words = append(words, "--"+f.name+"="+strings.Join(qs, ","))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// shown is the command as people see it: without what only the bot writes.
+func (l Line) shown() string {
+	l.After = ""
+	return l.String()
+}

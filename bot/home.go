@@ -1,0 +1,132 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mysql-recycler/approvals"
+)
+
+// maxOptions is how many choices a form's list may have.
+const maxOptions = 100
+
+// Home answers a person's own page: what waits for them, what runs, what was done last.
+func (b *Bot) Home(ctx context.Context, user approvals.Actor) (Message, error) {
+	l := b.personal(ctx, user, "")
+	m := &builder{l: l}
+	m.summary(kHomeTitle, nil)
+	m.header(kHomeTitle, nil)
+	m.buttons(Button{Action: ActionNew, Value: "new", Label: l.text(kNewRecycle, nil), Style: "primary"})
+	pending, err := b.o.Lists.Requests(ctx, "pending", "", 50)
+	if err != nil {
+		return Message{}, fmt.Errorf("list what waits: %w", err)
+	}
+	waiting := slices.DeleteFunc(slices.Clone(pending), func(r approvals.Request) bool { return !b.waitsFor(ctx, r, user) })
+	for _, part := range []struct {
+		title  key
+		filter string
+		rs     []approvals.Request
+	}{{kHomeWaiting, "", waiting}, {kHomeRunning, "running", nil}, {kHomeMine, "mine", nil}} {
+		if part.filter != "" {
+			if part.rs, err = b.o.Lists.Requests(ctx, part.filter, user.ID, 6); err != nil {
+				return Message{}, fmt.Errorf("list %s: %w", part.filter, err)
+			}
+		}
+		if err := b.homePart(ctx, m, part.title, part.rs); err != nil {
+			return Message{}, err
+		}
+	}
+	return m.m, nil
+}
+
+// waitsFor says whether a person could decide a pending request.
+func (b *Bot) waitsFor(ctx context.Context, r approvals.Request, user approvals.Actor) bool {
+	if r.Requester.ID == user.ID {
+		return false
+	}
+	set, err := b.o.Requests.Approvers(ctx, r.Cluster)
+	return err == nil && slices.Contains(set, user.ID)
+}
+
+// homePart is one list of the home page.
+func (b *Bot) homePart(ctx context.Context, m *builder, title key, rs []approvals.Request) error {
+	m.add(Block{Divider: true})
+	m.text(asBold(m.l.say(title, nil))...)
+	if len(rs) == 0 {
+		m.say(kListEmpty, nil)
+	}
+	for _, r := range rs[:min(6, len(rs))] {
+		jobs, err := b.o.Facts.Jobs(ctx, r.ID)
+		if err != nil {
+			return fmt.Errorf("read the jobs of %s: %w", r.ID, err)
+		}
+		m.say(kHomeLine, args{"id": code(r.ID), "what": plain(m.l.text(kindKey(r.Kind), nil)), "target": code(r.Target),
+			"state": plain(m.l.stateOf(r, jobs)), "who": plain(r.Requester.Name), "at": when(r.Created)})
+	}
+	return nil
+}
+
+// newForm asks for what a command line would say. Ref carries the channel the card will be in.
+func (b *Bot) newForm(who asker) Form {
+	l := who.l
+	var hosts []Option
+	for _, n := range b.o.Targets.Names() {
+		if len(hosts) < maxOptions {
+			hosts = append(hosts, Option{Value: n, Label: clip(n, 70)})
+		}
+	}
+	host := Input{ID: "host", Label: l.text(kFormHost, nil), Options: hosts}
+	if len(hosts) == 0 {
+		host.MaxLen = 250
+	}
+	return Form{
+		ID: FormNew, Ref: who.channel, Title: l.text(kFormTitle, nil), Submit: l.text(kFormSubmit, nil), Cancel: l.text(kCancelForm, nil),
+		Inputs: []Input{
+			{ID: "verb", Label: l.text(kFormVerb, nil), Initial: string(VerbDiscover), Options: []Option{
+				{Value: string(VerbDiscover), Label: l.text(kFormDiscover, nil)},
+				{Value: string(VerbPlan), Label: l.text(kFormPlan, nil)},
+				{Value: string(VerbRun), Label: l.text(kFormRun, nil)},
+			}},
+			host,
+			{ID: "schema", Label: l.text(kFormSchema, nil), Hint: l.text(kFormSchemaHint, nil), Optional: true, MaxLen: 200},
+		},
+	}
+}
+
+// newSubmitted does what the form says, as the command line would.
+func (b *Bot) newSubmitted(ctx context.Context, who asker, s Submission) (map[string]string, error) {
+	if who.channel = s.Ref; who.channel == "" {
+		who.channel = s.Reply.Channel
+	}
+	who.reply.Channel = who.channel
+	line := Line{Verb: Verb(s.Values["verb"])}
+	if !slices.Contains([]Verb{VerbDiscover, VerbPlan, VerbRun}, line.Verb) {
+		line.Verb = VerbDiscover
+	}
+	bad := map[string]string{}
+	if !assign(&line.Target, s.Values["host"], parseHost) {
+		bad["host"] = who.l.text(kBadHost, args{"word": plain(clip(s.Values["host"], 60))})
+	} else if _, err := b.target(who, line.Target); err != nil {
+		bad["host"] = flat(firstText(b.apology(who.l, err)))
+	}
+	if v := strings.TrimSpace(s.Values["schema"]); v != "" && line.Verb != VerbDiscover && !addPatterns(&line.Select.Schemas, v) {
+		bad["schema"] = who.l.text(kBadPattern, args{"word": plain(clip(v, 60))})
+	}
+	if len(bad) > 0 {
+		return bad, nil
+	}
+	m, err := b.do(ctx, who, line)
+	return nil, b.answer(ctx, who, m, err)
+}
+
+// firstText is the first sentence of a message.
+func firstText(m Message) []Span {
+	for _, b := range m.Blocks {
+		if b.Text != nil {
+			return b.Text
+		}
+	}
+	return []Span{plain(m.Summary)}
+}

@@ -1,0 +1,257 @@
+package bot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/engine"
+	"mysql-recycler/engine/guard"
+	"mysql-recycler/engine/rebuild"
+	"mysql-recycler/engine/throttle"
+)
+
+// scene is one event with the facts around it.
+type scene struct {
+	r    approvals.Request
+	e    engine.Event
+	l    Locale
+	jobs []engine.Job
+	job  engine.Job // the event's; zero when it has none
+	now  time.Time
+}
+
+// step is the event's table.
+func (s *scene) step() (engine.Step, bool) {
+	for _, st := range s.job.Steps {
+		if st.Seq == s.e.Step {
+			return st, true
+		}
+	}
+	return engine.Step{}, false
+}
+
+// story is what an event adds to its thread. Most people read only the card; a line here is for
+// what somebody may want to know at three in the morning.
+func (d *draft) story(ctx context.Context, s *scene) ([]Post, error) {
+	switch s.e.Kind {
+	case engine.EventRequestCreated:
+		return s.fullPlan()
+	case engine.EventRequestReviewed, engine.EventRequestDenied, engine.EventRequestExpired, engine.EventRequestSuperseded:
+		return s.decision()
+	case engine.EventJobStarted, engine.EventJobResumed, engine.EventJobPaused, engine.EventJobWanted:
+		return d.turns(s)
+	case engine.EventJobThrottled:
+		return d.throttled(s)
+	case engine.EventJobNotice:
+		return s.noticed()
+	case engine.EventJobCompleted, engine.EventJobFailed, engine.EventJobCancelled, engine.EventJobRefused:
+		d.waits.drop(s.job.ID)
+		return s.final()
+	case engine.EventTableProcessed:
+		return d.processed(s)
+	case engine.EventStepSkipped, engine.EventStepFailed, engine.EventStepUnknown:
+		return s.stepEnded()
+	case engine.EventSettingChanged, engine.EventSettingRestored:
+		return s.setting()
+	case engine.EventDiscovered:
+		return d.discovered(ctx, s)
+	}
+	return nil, nil // request.approved, withdrawn, job.created, step.started: the card says it
+}
+
+// post is a reply in the thread; name makes its key.
+func (s *scene) post(name string, m Message) ([]Post, error) {
+	p := Post{Key: s.r.ID + "/" + name, Request: s.r.ID, Channel: s.r.Channel, Parent: cardKey(rootOf(s.r))}
+	err := p.draw(m)
+	return []Post{p}, err
+}
+
+// said is a reply of one sentence.
+func (s *scene) said(k key, a args) ([]Post, error) {
+	return s.post(s.name(), notice(s.l, k, a))
+}
+
+// name makes the key of an event's own reply.
+func (s *scene) name() string { return "e" + strconv.FormatInt(s.e.Seq, 10) }
+
+// fullPlan lists the tables that the card has no room for.
+func (s *scene) fullPlan() ([]Post, error) {
+	if s.r.Plan == nil {
+		return nil, nil
+	}
+	t := planTable(s.l, *s.r.Plan)
+	if len(t.Rows) <= cardRows {
+		return nil, nil
+	}
+	b := &builder{l: s.l}
+	a := args{"id": code(s.r.ID), "n": plainInt(len(t.Rows))}
+	b.summary(kFullPlan, a)
+	b.say(kFullPlan, a)
+	b.table(t, maxRows, kMoreTables)
+	return s.post("plan", b.m)
+}
+
+// decision tells a review that does not start the work.
+func (s *scene) decision() ([]Post, error) {
+	var v approvals.Review
+	for _, x := range s.r.Reviews {
+		if x.Reviewer.ID == s.e.Actor {
+			v = x
+		}
+	}
+	a := args{"id": code(s.r.ID), "by": plain(v.Reviewer.Name), "who": mention(s.r.Requester), "reason": plain(clip(v.Comment, 1000)),
+		"n": plainInt(approvalsOf(s.r)), "m": plainInt(s.r.MinApprovals)}
+	switch s.e.Kind {
+	case engine.EventRequestReviewed:
+		return s.said(kThreadReviewed, a)
+	case engine.EventRequestDenied:
+		return s.said(kThreadDenied, a)
+	case engine.EventRequestExpired:
+		return s.said(kThreadExpired, a)
+	}
+	var data struct {
+		Reason string `json:"reason"`
+	}
+	_ = json.Unmarshal(s.e.Data, &data) // without a reason the sentence still says what happened
+	a["reason"] = plain(clip(data.Reason, 600))
+	return s.said(kThreadSuperseded, a)
+}
+
+// turns tells starts, pauses and wishes.
+func (d *draft) turns(s *scene) ([]Post, error) {
+	if s.r.Kind == approvals.KindDiscover && s.e.Kind != engine.EventJobWanted {
+		return nil, nil // a look takes seconds
+	}
+	t := sum([]engine.Job{s.job})
+	a := args{"host": code(s.job.Host), "n": plainInt(min(t.ended+1, t.tables)), "m": plainInt(t.tables), "id": code(s.r.ID),
+		"done": plainInt(t.ended), "who": Span{User: s.e.Actor}}
+	switch s.e.Kind {
+	case engine.EventJobStarted:
+		_, bytes, gain, estimate := s.job.Plan.Totals()
+		a["bytes"], a["gain"], a["time"] = plain(bytesOf(bytes)), plain(bytesOf(gain)), plain(s.l.about(estimate))
+		return s.said(kThreadStarted, a)
+	case engine.EventJobPaused:
+		return s.said(kThreadPaused, a)
+	case engine.EventJobWanted:
+		return s.wished(a)
+	}
+	if s.job.Reason != "" { // the dispatcher gives a reason when a person resumed, and none after a restart
+		return s.said(kThreadResumed, a)
+	}
+	d.waits.drop(s.job.ID)
+	a["at"] = when(s.e.At)
+	return s.said(kThreadRestarted, a)
+}
+
+// wished tells what a person asked of running work.
+func (s *scene) wished(a args) ([]Post, error) {
+	var data struct {
+		Wanted engine.Wanted `json:"wanted"`
+	}
+	if err := json.Unmarshal(s.e.Data, &data); err != nil {
+		return nil, fmt.Errorf("read the wish: %w", err)
+	}
+	k, ok := map[engine.Wanted]key{engine.WantRun: kWishResume, engine.WantPause: kWishPause, engine.WantPauseNow: kWishPauseNow,
+		engine.WantCancel: kWishCancel}[data.Wanted]
+	if !ok {
+		return nil, nil
+	}
+	return s.said(k, a)
+}
+
+// throttled tells why work waits, in one reply per wait that is edited while the reasons change.
+func (d *draft) throttled(s *scene) ([]Post, error) {
+	var v throttle.Verdict
+	if err := json.Unmarshal(s.e.Data, &v); err != nil {
+		return nil, fmt.Errorf("read the verdict: %w", err)
+	}
+	w, waiting := d.waits.get(s.job.ID)
+	if !waiting {
+		w = wait{key: s.name(), since: s.e.At}
+	}
+	if !v.Throttled {
+		d.waits.drop(s.job.ID)
+		if !waiting {
+			return nil, nil // it never waited, or a restart has said so
+		}
+		return s.post(w.key, notice(s.l, kThreadWaited, args{"host": code(s.job.Host), "d": plain(s.l.span(s.e.At.Sub(w.since))),
+			"why": plain(comparisons(w.reasons))}))
+	}
+	w.reasons = v.Reasons
+	d.waits.set(s.job.ID, w)
+	return s.post(w.key, notice(s.l, kThreadWaits, args{"host": code(s.job.Host), "why": plain(comparisons(v.Reasons))}))
+}
+
+func comparisons(rs []throttle.Reason) string {
+	out := make([]string, len(rs))
+	for i, r := range rs {
+		out[i] = comparison(r)
+	}
+	return strings.Join(out, "; ")
+}
+
+// noticed passes on what the engine says people should know.
+func (s *scene) noticed() ([]Post, error) {
+	var n engine.Notice
+	if err := json.Unmarshal(s.e.Data, &n); err != nil {
+		return nil, fmt.Errorf("read the notice: %w", err)
+	}
+	icon, k := "information_source", kNoticeInfo
+	switch n.Severity {
+	case "warning":
+		icon, k = "warning", kNoticeWarning
+	case "alert":
+		icon, k = "rotating_light", kNoticeAlert
+	}
+	b := &builder{l: s.l}
+	b.summary(k, args{"text": plain(clip(n.Sentence, 900))})
+	b.text(append([]Span{emoji(icon), plain(" ")}, s.l.say(k, args{"text": plain(clip(n.Sentence, 900))})...)...)
+	return s.post(s.name(), b.m)
+}
+
+// stepEnded tells a table that was not rebuilt, with the reason.
+func (s *scene) stepEnded() ([]Post, error) {
+	st, ok := s.step()
+	if !ok {
+		return nil, nil
+	}
+	k := map[engine.EventKind]key{engine.EventStepSkipped: kThreadSkipped, engine.EventStepFailed: kThreadStepFailed,
+		engine.EventStepUnknown: kThreadStepUnknown}[s.e.Kind]
+	return s.said(k, args{"table": code(nameOfStep(st.Plan)), "host": code(s.job.Host), "why": plain(clip(st.Reason, 900))})
+}
+
+// setting tells a server setting that was changed or put back.
+func (s *scene) setting() ([]Post, error) {
+	var c rebuild.Change
+	if err := json.Unmarshal(s.e.Data, &c); err != nil {
+		return nil, fmt.Errorf("read the setting: %w", err)
+	}
+	k := kSettingChanged
+	if s.e.Kind == engine.EventSettingRestored {
+		k = kSettingRestored
+	}
+	return s.said(k, args{"name": code(c.Name), "host": code(s.job.Host), "before": code(c.Before), "after": code(c.After)})
+}
+
+// reasons are a guard's refusals in words, one each.
+func reasons(data json.RawMessage) []string {
+	var v guard.Verdict
+	if err := json.Unmarshal(data, &v); err != nil {
+		return nil
+	}
+	var out []string
+	for _, f := range v.Findings {
+		if f.Refused && f.Sentence != "" && !slices.Contains(out, f.Sentence) {
+			out = append(out, clip(f.Sentence, 300))
+		}
+	}
+	return out
+}
+
+func refused(f guard.Finding) bool { return f.Refused }

@@ -42,6 +42,9 @@ type appliedBy struct {
 // without them the status's whole seconds remain.
 func lagQuestions(f dbconn.Facts, d dbconn.Dialect, o Options) []question {
 	var qs []question
+	if d.DumpThreadUUID && f.On("performance_schema") { // 5.7 and later
+		qs = append(qs, question{what: "the appliers' errors", right: "SELECT on performance_schema", sql: workersSQL, optional: true, take: takeWorkers})
+	}
 	if d.AppliedTimes && f.On("performance_schema") {
 		qs = append(qs, question{what: "the lag", right: "SELECT on performance_schema", sql: appliedSQL, optional: true, take: takeApplied})
 	}

@@ -42,18 +42,43 @@ func takeLinks(c dbconn.Columns) func(*Instance, []dbconn.Row) {
 	}
 }
 
-// maxError is how much of a server's error text is kept; the rest is repetition of the statement.
-const maxError = 240
+// workersSQL asks for the cause behind "the coordinator stopped because there were errors in the
+// workers", which is all that the status of a parallel applier says (5.7 and later).
+const workersSQL = `SELECT CHANNEL_NAME AS channel, LAST_ERROR_MESSAGE AS message` +
+	` FROM performance_schema.replication_applier_status_by_worker WHERE LAST_ERROR_NUMBER <> 0`
+
+// takeWorkers replaces a coordinator's error by the worker's.
+func takeWorkers(i *Instance, rows []dbconn.Row) {
+	for _, r := range rows {
+		for n := range i.Links {
+			if l := &i.Links[n]; l.Channel == r.Text("channel") && l.LastError != "" {
+				_, cause, found := strings.Cut(r.Text("message"), "; ")
+				if found {
+					l.LastError = tidy(cause)
+				}
+			}
+		}
+	}
+}
 
 // lastError joins the receiver's and the applier's error of a status row.
 func lastError(r dbconn.Row) string {
 	var texts []string
 	for _, column := range []string{"Last_IO_Error", "Last_SQL_Error"} {
-		if t := strings.TrimSpace(r.Text(column)); t != "" {
+		if t := tidy(r.Text(column)); t != "" {
 			texts = append(texts, t)
 		}
 	}
-	all := []rune(strings.Join(strings.Fields(strings.Join(texts, "; ")), " "))
+	return strings.Join(texts, "; ")
+}
+
+// maxError is how much of a server's error text is kept.
+const maxError = 240
+
+// tidy shortens a server's error text and cuts off the statement, which holds people's data.
+func tidy(text string) string {
+	text, _, _ = strings.Cut(text, " Query: '")
+	all := []rune(strings.Join(strings.Fields(text), " "))
 	if len(all) > maxError {
 		return string(all[:maxError]) + "…"
 	}

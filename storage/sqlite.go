@@ -26,8 +26,8 @@ const readers = 4
 const sqliteWriter = "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
 	"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
 
-// Settings of a reader.
-const sqliteReader = "?mode=ro&_pragma=busy_timeout(10000)&_pragma=query_only(1)&_pragma=foreign_keys(1)"
+// Settings of a reader. Not query_only, which would also refuse VACUUM INTO another file.
+const sqliteReader = "?mode=ro&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)"
 
 // sqliteNow is the database's clock in epoch milliseconds.
 const sqliteNow = "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
@@ -82,7 +82,6 @@ func (s *sqlite) check(ctx context.Context) error {
 		{s.writer, "synchronous", "2"},
 		{s.writer, "busy_timeout", "10000"},
 		{s.reader, "journal_mode", "wal"},
-		{s.reader, "query_only", "1"},
 	} {
 		var got string
 		if err := c.db.QueryRowContext(ctx, "PRAGMA "+c.pragma).Scan(&got); err != nil {

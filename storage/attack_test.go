@@ -1,0 +1,281 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/engine"
+)
+
+// scene is a database with one row of everything: R-PEND pending (min 1), R-TWO pending with one
+// of two approvals, R-DONE approved with a running job, R-END approved with a succeeded job,
+// R-LOOK approved with a queued job that nothing refers to, R-GONE expired.
+func scene(t *testing.T) *DB {
+	t.Helper()
+	db := newDB(t)
+	s, _ := newRequests(db)
+	pend := recycle("R-PEND", "host-pend")
+	pend.Barred = []approvals.Actor{carol}
+	create(t, s, pend)
+	two := recycle("R-TWO", "host-two")
+	two.MinApprovals = 2
+	create(t, s, two)
+	_, err := s.Review(t.Context(), by(bob, two), jobsOf(two))
+	require.NoError(t, err)
+	create(t, s, recycle("R-GONE", "host-gone"))
+	_, err = s.Close(t.Context(), "R-GONE", approvals.Expired, approvals.Actor{}, "")
+	require.NoError(t, err)
+
+	j, leases := NewJournal(db), NewLeases(db)
+	for _, id := range []string{"R-DONE", "R-END"} {
+		approve(t, s, recycle(id, "host-"+strings.ToLower(id[2:])))
+		l, err := leases.Take(t.Context(), id, "w1", time.Minute)
+		require.NoError(t, err)
+		require.NoError(t, j.SetJob(t.Context(), l, engine.JobChange{State: engine.JobRunning}))
+		require.NoError(t, j.SetStep(t.Context(), l, engine.StepChange{Step: engine.Step{Seq: 1, State: engine.StepRunning}}))
+		require.NoError(t, j.SetStep(t.Context(), l, engine.StepChange{Step: engine.Step{Seq: 1, State: engine.StepDone, Outcome: "done"}}))
+		require.NoError(t, j.SetSetting(t.Context(), l, engine.Setting{Change: change("super_read_only", "ON", "OFF")}, engine.Event{}))
+		if id == "R-END" {
+			require.NoError(t, j.SetStep(t.Context(), l, engine.StepChange{Step: engine.Step{Seq: 2, State: engine.StepSkipped}}))
+			require.NoError(t, j.SetJob(t.Context(), l, engine.JobChange{State: engine.JobSucceeded}))
+		}
+	}
+	approve(t, s, discover("R-LOOK", "host-look"))
+	require.NoError(t, NewOutbox(db).Put(t.Context(), "teller", 5, []Post{{Key: "R-DONE/card", Channel: "C1", Body: []byte("{}")}}))
+	require.NoError(t, NewOutbox(db).Sent(t.Context(), "R-DONE/card", 1, "C1", "1.1"))
+	return db
+}
+
+const (
+	requestRow = "INSERT INTO requests (id, kind, cluster, target, command, requester_team, requester_id, requester_name, barred, channel, plan, digest, min_approvals, state, created, expires, decided) VALUES "
+	reviewRow  = "INSERT INTO reviews (request_id, requester_id, digest, reviewer_team, reviewer_id, reviewer_name, decision, comment, approvers, at) SELECT "
+	jobRow     = "INSERT INTO jobs (id, request_id, request_state, kind, cluster, host, region, digest, plan, state, wanted, created) SELECT "
+	now        = "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+)
+
+// attacks are statements that somebody with the file might run, and the rule that stops each.
+var attacks = []struct {
+	name, script string
+}{
+	// requests
+	{"request born approved", requestRow + "('R-X','discover','c','h','','T','U1','n','[]','C',NULL,'d',1,'approved',1,2,1)"},
+	{"request of unknown kind", requestRow + "('R-X','drop','c','h','','T','U1','n','[]','C',NULL,'d',1,'pending',1,2,0)"},
+	{"request without requester", requestRow + "('R-X','discover','c','h','','T','','n','[]','C',NULL,'d',1,'pending',1,2,0)"},
+	{"request without approvals", requestRow + "('R-X','discover','c','h','','T','U1','n','[]','C',NULL,'d',0,'pending',1,2,0)"},
+	{"request that expired before it was made", requestRow + "('R-X','discover','c','h','','T','U1','n','[]','C',NULL,'d',1,'pending',2,2,0)"},
+	{"recycle without plan", requestRow + "('R-X','recycle','c','h','','T','U1','n','[]','C',NULL,'d',1,'pending',1,2,0)"},
+	{"recycle without digest", requestRow + "('R-X','recycle','c','h','','T','U1','n','[]','C','{}','',1,'pending',1,2,0)"},
+	{"pending but decided", requestRow + "('R-X','discover','c','h','','T','U1','n','[]','C',NULL,'d',1,'pending',1,2,1)"},
+	{"approve without review", "UPDATE requests SET state = 'approved', decided = 1 WHERE id = 'R-PEND'"},
+	{"approve with one of two", "UPDATE requests SET state = 'approved', decided = 1 WHERE id = 'R-TWO'"},
+	{"deny without review", "UPDATE requests SET state = 'denied', decided = 1 WHERE id = 'R-PEND'"},
+	{"unknown state", "UPDATE requests SET state = 'fine', decided = 1 WHERE id = 'R-PEND'"},
+	{"expire without time", "UPDATE requests SET state = 'expired' WHERE id = 'R-PEND'"},
+	{"revive an expired request", "UPDATE requests SET state = 'pending', decided = 0 WHERE id = 'R-GONE'"},
+	{"replace an expired request", "INSERT OR REPLACE INTO requests SELECT id, kind, cluster, target, command, requester_team, requester_id, requester_name, barred, channel, plan, digest, min_approvals, 'pending', created, expires, 0, '' FROM requests WHERE id = 'R-GONE'"},
+	{"deny an approved request", "UPDATE requests SET state = 'denied' WHERE id = 'R-DONE'"},
+	{"lower the needed approvals", "UPDATE requests SET min_approvals = 1 WHERE id = 'R-TWO'"},
+	{"swap the plan", "UPDATE requests SET plan = '{}' WHERE id = 'R-PEND'"},
+	{"swap the digest", "UPDATE requests SET digest = 'x' WHERE id = 'R-PEND'"},
+	{"swap the requester", "UPDATE requests SET requester_id = 'U9' WHERE id = 'R-PEND'"},
+	{"lift the bar", "UPDATE requests SET barred = '[]' WHERE id = 'R-PEND'"},
+	{"prolong", "UPDATE requests SET expires = expires + 1 WHERE id = 'R-PEND'"},
+	{"delete a request", "DELETE FROM requests WHERE id = 'R-GONE'"},
+	// reviews
+	{"review oneself", reviewRow + "id, requester_id, digest, 'T1', requester_id, 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND'"},
+	{"review oneself under a false requester", reviewRow + "id, 'U9', digest, 'T1', requester_id, 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND'"},
+	{"review by somebody barred", reviewRow + "id, requester_id, digest, 'T1', 'UCAROL', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND'"},
+	{"review by nobody", reviewRow + "id, requester_id, digest, 'T1', '', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND'"},
+	{"review of another digest", reviewRow + "id, requester_id, 'x', 'T1', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND'"},
+	{"review after expiry", reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'approve', '', '[]', expires FROM requests WHERE id = 'R-PEND'"},
+	{"review of an expired request", reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-GONE'"},
+	{"review of an approved request", reviewRow + "id, requester_id, digest, 'T1', 'UDAVE', 'n', 'deny', '', '[]', " + now + " FROM requests WHERE id = 'R-DONE'"},
+	{"review twice", reviewRow + "id, requester_id, digest, 'T2', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-TWO'"},
+	{"unknown decision", reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'maybe', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND'"},
+	{"turn a review", "UPDATE reviews SET decision = 'deny' WHERE request_id = 'R-TWO'"},
+	{"replace a review", strings.Replace(reviewRow, "INSERT", "INSERT OR REPLACE", 1) + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'deny', '', '[]', " + now + " FROM requests WHERE id = 'R-TWO'"},
+	{"delete a review", "DELETE FROM reviews WHERE request_id = 'R-TWO'"},
+	// jobs
+	{"job of a pending request", jobRow + "'J-X', id, 'approved', kind, cluster, target, '', digest, plan, 'queued', 'run', 1 FROM requests WHERE id = 'R-PEND'"},
+	{"job with one approval of two", jobRow + "'J-X', id, 'approved', kind, cluster, target, '', digest, plan, 'queued', 'run', 1 FROM requests WHERE id = 'R-TWO'"},
+	{"second job of an approved request", jobRow + "'J-X', id, 'approved', kind, cluster, 'other-host', '', digest, plan, 'queued', 'run', 1 FROM requests WHERE id = 'R-DONE'"},
+	{"job of an expired request", jobRow + "'J-X', id, 'approved', kind, cluster, target, '', digest, plan, 'queued', 'run', 1 FROM requests WHERE id = 'R-GONE'"},
+	{"job of no request", jobRow + "'J-X', 'R-NONE', 'approved', 'discover', 'c', 'h', '', 'd', NULL, 'queued', 'run', 1"},
+	{"job approved but the request left pending", reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND';" +
+		jobRow + "'J-X', id, 'approved', kind, cluster, target, '', digest, plan, 'queued', 'run', 1 FROM requests WHERE id = 'R-PEND'"},
+	{"job of a pending request under its own state", reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND';" +
+		jobRow + "'J-X', id, 'pending', kind, cluster, target, '', digest, plan, 'queued', 'run', 1 FROM requests WHERE id = 'R-PEND'"},
+	{"job with another digest", reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND';" +
+		jobRow + "'J-X', id, 'approved', kind, cluster, target, '', 'x', plan, 'queued', 'run', 1 FROM requests WHERE id = 'R-PEND'; UPDATE requests SET state = 'approved', decided = 1 WHERE id = 'R-PEND'"},
+	{"job on a busy host", reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND';" +
+		jobRow + "'J-X', id, 'approved', kind, cluster, 'host-done', '', digest, plan, 'queued', 'run', 1 FROM requests WHERE id = 'R-PEND'; UPDATE requests SET state = 'approved', decided = 1 WHERE id = 'R-PEND'"},
+	{"approval without a job", reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND'; UPDATE requests SET state = 'approved', decided = 1 WHERE id = 'R-PEND'"},
+	{"approval against a denial", reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND';" +
+		reviewRow + "id, requester_id, digest, 'T1', 'UDAVE', 'n', 'deny', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND';" +
+		jobRow + "'J-X', id, 'approved', kind, cluster, target, '', digest, plan, 'queued', 'run', 1 FROM requests WHERE id = 'R-PEND'; UPDATE requests SET state = 'approved', decided = 1 WHERE id = 'R-PEND'"},
+	{"job born running", reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND';" +
+		jobRow + "'J-X', id, 'approved', kind, cluster, target, '', digest, plan, 'running', 'run', 1 FROM requests WHERE id = 'R-PEND'"},
+	{"unknown job state", "UPDATE jobs SET state = 'sleeping' WHERE id = 'R-DONE'"},
+	{"unknown wish", "UPDATE jobs SET wanted = 'faster' WHERE id = 'R-DONE'"},
+	{"job back to the queue", "UPDATE jobs SET state = 'queued' WHERE id = 'R-DONE'"},
+	{"success with open steps", "UPDATE jobs SET state = 'succeeded', ended = 1 WHERE id = 'R-DONE'"},
+	{"failure without an end", "UPDATE jobs SET state = 'failed' WHERE id = 'R-DONE'"},
+	{"revive an ended job", "UPDATE jobs SET state = 'running', ended = 0 WHERE id = 'R-END'"},
+	{"rewrite how a job ended", "UPDATE jobs SET state = 'failed' WHERE id = 'R-END'"},
+	{"want something of an ended job", "UPDATE jobs SET wanted = 'pause' WHERE id = 'R-END'"},
+	{"move a job to another host", "UPDATE jobs SET host = 'db-prod-1' WHERE id = 'R-DONE'"},
+	{"swap the plan of a job", "UPDATE jobs SET plan = '{}' WHERE id = 'R-DONE'"},
+	{"revive a cancelled job", "UPDATE jobs SET wanted = 'cancel' WHERE id = 'R-DONE'; UPDATE jobs SET wanted = 'run' WHERE id = 'R-DONE'"},
+	{"delete a job", "DELETE FROM jobs WHERE id = 'R-END'"},
+	{"delete a queued job", "DELETE FROM jobs WHERE id = 'R-LOOK'"},
+	{"replace a job", reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND';" +
+		strings.Replace(jobRow, "INSERT", "INSERT OR REPLACE", 1) + "'R-LOOK', id, 'approved', kind, cluster, target, '', digest, plan, 'queued', 'run', 1 FROM requests WHERE id = 'R-PEND'; UPDATE requests SET state = 'approved', decided = 1 WHERE id = 'R-PEND'"},
+	// steps
+	{"add a step", "INSERT INTO steps (job_id, seq, plan, state) VALUES ('R-DONE', 9, '{}', 'pending')"},
+	{"unknown step state", "UPDATE steps SET state = 'almost' WHERE job_id = 'R-DONE' AND seq = 2"},
+	{"unknown outcome", "UPDATE steps SET outcome = 'perhaps' WHERE job_id = 'R-DONE' AND seq = 2"},
+	{"run a step twice", "UPDATE steps SET state = 'running', ended = 0 WHERE job_id = 'R-DONE' AND seq = 1"},
+	{"rewrite the bytes of an ended step", "UPDATE steps SET after_bytes = 1 WHERE job_id = 'R-DONE' AND seq = 1"},
+	{"step without an end", "UPDATE steps SET state = 'failed' WHERE job_id = 'R-DONE' AND seq = 2"},
+	{"step without a start", "UPDATE steps SET state = 'running' WHERE job_id = 'R-DONE' AND seq = 2"},
+	{"start a step of a paused job", "UPDATE jobs SET state = 'paused' WHERE id = 'R-DONE'; UPDATE steps SET state = 'running', started = 1 WHERE job_id = 'R-DONE' AND seq = 2"},
+	{"another table for a step", "UPDATE steps SET plan = '{}' WHERE job_id = 'R-DONE' AND seq = 2"},
+	{"negative runs", "UPDATE steps SET runs = -1 WHERE job_id = 'R-DONE' AND seq = 2"},
+	{"a failed step that says done", "UPDATE steps SET state = 'failed', outcome = 'done', ended = 1 WHERE job_id = 'R-DONE' AND seq = 2"},
+	{"delete a step", "DELETE FROM steps WHERE job_id = 'R-DONE' AND seq = 2"},
+	// settings
+	{"forget the value to put back", "UPDATE settings SET before_value = 'OFF' WHERE job_id = 'R-DONE'"},
+	{"replace the value to put back", "INSERT OR REPLACE INTO settings (job_id, name, before_value, after_value, changed) VALUES ('R-DONE', 'super_read_only', 'OFF', 'OFF', 1)"},
+	// leases
+	{"lease epoch back", "UPDATE leases SET epoch = 0 WHERE job_id = 'R-DONE'"},
+	{"new owner, old epoch", "UPDATE leases SET owner = 'thief' WHERE job_id = 'R-DONE'"},
+	{"delete a lease", "DELETE FROM leases WHERE job_id = 'R-DONE'"},
+	{"replace a lease", "INSERT OR REPLACE INTO leases (job_id, owner, epoch, until) VALUES ('R-DONE', 'thief', 1, 1)"},
+	{"lease of no job", "INSERT INTO leases (job_id, owner, epoch, until) VALUES ('R-NONE', 'w', 1, 1)"},
+	// events, cursors, posts
+	{"rewrite an event", "UPDATE events SET actor = 'UBOB' WHERE seq = 1"},
+	{"delete an event", "DELETE FROM events WHERE seq = 1"},
+	{"replace an event", "INSERT OR REPLACE INTO events SELECT seq, at, 'x', request_id, job_id, step, actor, data FROM events WHERE seq = 1"},
+	{"leave a gap in the log", "INSERT INTO events (seq, at, kind, request_id, job_id, step, actor, data) SELECT MAX(seq) + 2, 1, 'x', '', '', 0, '', '' FROM events"},
+	{"cursor back", "UPDATE cursors SET seq = 1"},
+	{"replace a cursor", "INSERT OR REPLACE INTO cursors (reader, seq) VALUES ('teller', 1)"},
+	{"move a sent message", "UPDATE posts SET ts = '9.9'"},
+	{"unsend a message", "UPDATE posts SET sent_rev = 0, ts = ''"},
+	{"replace a message", "INSERT OR REPLACE INTO posts (key, ord, request_id, channel, parent, body, routine, told, rev, updated) SELECT key, 99, request_id, channel, parent, '', 0, 0, 1, 1 FROM posts"},
+	{"sent more than there is", "UPDATE posts SET sent_rev = 7"},
+	{"older revision", "UPDATE posts SET rev = 0"},
+}
+
+func TestSchemaRefuses(t *testing.T) {
+	t.Parallel()
+	db := scene(t)
+	for _, a := range attacks {
+		before := dump(t, db)
+		tx, err := raw(db).BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		_, err = tx.ExecContext(t.Context(), a.script)
+		if err == nil {
+			err = tx.Commit()
+		}
+		require.Errorf(t, err, "%s: %s", a.name, a.script)
+		require.Contains(t, err.Error(), "constraint failed", "%s: refused for another reason", a.name)
+		_ = tx.Rollback()
+		require.Equal(t, before, dump(t, db), a.name)
+	}
+}
+
+// The same rows with nothing wrong are accepted, so the attacks above fail for their own reason.
+func TestSchemaAcceptsTheTrueWay(t *testing.T) {
+	t.Parallel()
+	db := scene(t)
+	err := db.InTx(t.Context(), func(ctx context.Context, tx Tx) error {
+		for _, q := range []string{
+			requestRow + "('R-X','discover','c','h','','T','U1','n','[]','C',NULL,'d',1,'pending',1,2,0)",
+			reviewRow + "id, requester_id, digest, 'T1', 'UBOB', 'n', 'approve', '', '[]', " + now + " FROM requests WHERE id = 'R-PEND'",
+			jobRow + "'J-X', id, 'approved', kind, cluster, target, '', digest, plan, 'queued', 'run', 1 FROM requests WHERE id = 'R-PEND'",
+			"INSERT INTO steps (job_id, seq, plan, state) VALUES ('J-X', 1, '{}', 'pending')",
+			"UPDATE requests SET state = 'approved', decided = 1 WHERE id = 'R-PEND'",
+			"UPDATE steps SET state = 'running', started = 1 WHERE job_id = 'R-DONE' AND seq = 2",
+			"UPDATE steps SET state = 'failed', outcome = 'failed', ended = 1 WHERE job_id = 'R-DONE' AND seq = 2",
+			"UPDATE jobs SET state = 'failed', ended = 1 WHERE id = 'R-DONE'",
+			"UPDATE leases SET owner = 'heir', epoch = epoch + 1 WHERE job_id = 'R-DONE'",
+			"UPDATE settings SET restored = 1 WHERE job_id = 'R-DONE'",
+			"UPDATE posts SET rev = 2",
+			"UPDATE cursors SET seq = 9",
+		} {
+			if _, err := tx.Exec(ctx, q); err != nil {
+				return fmt.Errorf("%s: %w", q, err)
+			}
+		}
+		return nil
+	})
+	require.NoError(t, err)
+}
+
+// dump is the whole content of our tables as text.
+func dump(t *testing.T, db *DB) string {
+	t.Helper()
+	var out strings.Builder
+	for _, table := range []string{"requests", "reviews", "jobs", "steps", "settings", "leases", "events", "cursors", "posts"} {
+		rows, err := raw(db).QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1, 2")
+		require.NoError(t, err)
+		columns, err := rows.Columns()
+		require.NoError(t, err)
+		for rows.Next() {
+			values := make([]any, len(columns))
+			for i := range values {
+				values[i] = new(any)
+			}
+			require.NoError(t, rows.Scan(values...))
+			for _, v := range values {
+				fmt.Fprintf(&out, "%v|", *v.(*any))
+			}
+			out.WriteString("\n")
+		}
+		require.NoError(t, rows.Err())
+		require.NoError(t, rows.Close())
+	}
+	return out.String()
+}
+
+// Every trigger is needed: without it some attack above succeeds.
+func TestEveryTriggerStopsSomething(t *testing.T) {
+	t.Parallel()
+	var triggers []string
+	db := scene(t)
+	require.NoError(t, db.Read(t.Context(), func(ctx context.Context, tx Tx) error {
+		return each(ctx, tx, func(row Row) error {
+			var name string
+			err := row.Scan(&name)
+			triggers = append(triggers, name)
+			return err
+		}, "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name NOT LIKE 'river%'")
+	}))
+	require.Greater(t, len(triggers), 30)
+	for _, trigger := range triggers {
+		t.Run(trigger, func(t *testing.T) {
+			t.Parallel()
+			db := scene(t)
+			_, err := raw(db).ExecContext(t.Context(), "DROP TRIGGER "+trigger)
+			require.NoError(t, err)
+			for _, a := range attacks {
+				tx, err := raw(db).BeginTx(t.Context(), nil)
+				require.NoError(t, err)
+				if _, err = tx.ExecContext(t.Context(), a.script); err == nil {
+					err = tx.Commit()
+				}
+				_ = tx.Rollback()
+				if err == nil {
+					return // the attack came through
+				}
+			}
+			t.Errorf("no attack needs %s", trigger)
+		})
+	}
+}

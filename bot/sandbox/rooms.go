@@ -31,12 +31,16 @@ type Reaction struct {
 	Users []string `json:"users"`
 }
 
-// visibleTo says whether user may see m in channel c.
+// visibleTo says whether user may see m in channel c. An empty user is the
+// director, who sees everything.
 func (m *Message) visibleTo(user string, c *Channel) bool {
+	if user == "" {
+		return true
+	}
 	if m.For != "" {
 		return m.For == user
 	}
-	return user == "" || c == nil || c.has(user) || (!c.Private && !c.isDM())
+	return c == nil || c.has(user) || (!c.Private && !c.isDM())
 }
 
 // rooms holds every message with all its earlier versions.

@@ -98,7 +98,7 @@ func (a *app) handle(ctx context.Context, smc *socketmode.Client, ev socketmode.
 			return err
 		}
 		_, _, err := a.api.PostMessageContext(ctx, d.ChannelID, slack.MsgOptionText("A card for "+d.Text, false),
-			slack.MsgOptionBlocks(card()...))
+			slack.MsgOptionBlocks(card(d.UserID)...))
 		return err
 	case slack.InteractionCallback:
 		return a.interact(ctx, smc, ev, d)
@@ -106,10 +106,13 @@ func (a *app) handle(ctx context.Context, smc *socketmode.Client, ev socketmode.
 	return smc.AckCtx(ctx, ev.Request.EnvelopeID, nil)
 }
 
-func card() []slack.Block {
+// card asks for an approval by anybody but the requester.
+func card(requester string) []slack.Block {
+	plain := func(s string) *slack.TextBlockObject { return slack.NewTextBlockObject("plain_text", s, false, false) }
 	text := slack.NewTextBlockObject("mrkdwn", "*A card*", false, false)
-	ok := slack.NewButtonBlockElement("approve", "v1", slack.NewTextBlockObject("plain_text", "Approve", false, false)).WithStyle(slack.StylePrimary)
-	no := slack.NewButtonBlockElement("deny", "v1", slack.NewTextBlockObject("plain_text", "Deny", false, false))
+	ok := slack.NewButtonBlockElement("approve", requester, plain("Approve")).WithStyle(slack.StylePrimary).
+		WithConfirm(slack.NewConfirmationBlockObject(plain("Approve?"), plain("It starts now."), plain("Approve"), plain("Not yet")))
+	no := slack.NewButtonBlockElement("deny", requester, plain("Deny"))
 	return []slack.Block{slack.NewSectionBlock(text, nil, nil), slack.NewActionBlock("decide", ok, no)}
 }
 
@@ -130,8 +133,13 @@ func (a *app) interact(ctx context.Context, smc *socketmode.Client, ev socketmod
 		if err := smc.AckCtx(ctx, id, nil); err != nil {
 			return err
 		}
-		if d.ActionCallback.BlockActions[0].ActionID == "deny" {
+		action := d.ActionCallback.BlockActions[0]
+		if action.ActionID == "deny" {
 			_, err := a.api.OpenViewContext(ctx, d.TriggerID, modal(d.Channel.ID))
+			return err
+		}
+		if action.Value == d.User.ID {
+			_, err := a.api.PostEphemeralContext(ctx, d.Channel.ID, d.User.ID, slack.MsgOptionText("You asked; someone else must approve.", false))
 			return err
 		}
 		_, _, _, err := a.api.UpdateMessageContext(ctx, d.Channel.ID, d.Message.Timestamp,
@@ -170,6 +178,17 @@ func TestSlashPostClickUpdateModal(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "primary", m.Buttons()[0].Style)
 
+	out, err = c.Click(ctx, Click{User: "bob", Channel: "#db-ops", TS: m.TS, ActionID: "approve", Decline: true})
+	require.NoError(t, err)
+	require.True(t, out.Dismissed)
+	_, err = c.Click(ctx, Click{User: "bob", Channel: "#db-ops", TS: m.TS, ActionID: "approve", Unconfirmed: true})
+	require.ErrorContains(t, err, "confirm_required")
+	require.Zero(t, a.count("block_actions"))
+	_, err = c.Click(ctx, Click{User: "alice", Channel: "#db-ops", TS: m.TS, ActionID: "approve"})
+	require.NoError(t, err)
+	_, err = c.WaitMessage(ctx, func(m Message) bool { return m.For == "U0ALICE" && m.Text == "You asked; someone else must approve." })
+	require.NoError(t, err)
+
 	_, err = c.Click(ctx, Click{User: "bob", Channel: "#db-ops", TS: m.TS, Label: "Deny"})
 	require.NoError(t, err)
 	v, err := c.WaitView(ctx, "bob", nil)
@@ -200,7 +219,7 @@ func TestSlashPostClickUpdateModal(t *testing.T) {
 	require.Equal(t, "action_not_found", ce.Code)
 	_, err = c.Click(ctx, Click{User: "carol", Channel: "#db-ops", TS: m.TS, ActionID: "approve", Stale: true})
 	require.NoError(t, err)
-	require.Equal(t, 3, a.count("block_actions"))
+	require.Equal(t, 4, a.count("block_actions"))
 	edits, err := c.Edits(ctx, m.TS)
 	require.NoError(t, err)
 	require.Len(t, edits[0].Buttons(), 2)

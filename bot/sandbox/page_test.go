@@ -1,0 +1,149 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// browser opens a tab of headless Chromium, 1280 by 800.
+func browser(t *testing.T, ctx context.Context) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	require.NotEmpty(t, path, "this test drives the page in a real browser: apt-get install chromium")
+	ctx, cancel := context.WithTimeout(ctx, 35*time.Second)
+	actx, stop := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()))...)
+	tab, closeTab := chromedp.NewContext(actx)
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(tab) // closes the browser and waits for it
+		closeTab()
+		stop()
+		cancel()
+	})
+	require.NoError(t, chromedp.Do(tab, chromedp.EmulateViewport(1280, 800)))
+	return tab
+}
+
+// person is one tab and what the test does in it.
+type person struct {
+	t   *testing.T
+	tab context.Context
+}
+
+func (p person) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	require.NoError(p.t, chromedp.Do(p.tab, steps...))
+}
+
+func (p person) click(css string) {
+	p.t.Helper()
+	p.do(chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Click(chromedp.CSS(css)))
+}
+
+// sees waits until an element's text holds what.
+func (p person) sees(css, what string) {
+	p.t.Helper()
+	js := fmt.Sprintf(`[...document.querySelectorAll(%q)].some(e => e.innerText.includes(%q))`, css, what)
+	_, err := chromedp.Run(p.tab, chromedp.Poll[bool](js, chromedp.WithPollingTimeout(8*time.Second)))
+	if err != nil {
+		text, _ := chromedp.Run(p.tab, chromedp.Evaluate[string](`document.body.innerText`))
+		p.t.Fatalf("no %q in %s: %v\nthe page says:\n%s", what, css, err, text)
+	}
+}
+
+func (p person) value(js string) string {
+	p.t.Helper()
+	v, err := chromedp.Run(p.tab, chromedp.Evaluate[string]("String("+js+")"))
+	require.NoError(p.t, err)
+	return v
+}
+
+func TestPageInChromium(t *testing.T) {
+	ctx, s, c := world(t, nil)
+	newApp(t, ctx, s, 1)
+	tab := browser(t, ctx)
+	p := person{t, tab}
+	console := chromedp.Console(tab)
+
+	p.do(chromedp.Navigate(s.URL()+"/#alice/db-ops"), chromedp.WaitReady(chromedp.CSS("body[data-ready]")))
+	p.sees("#presence", "Connected, 1 socket")
+	p.do(chromedp.SendKeys(chromedp.CSS("#composer-main"), "/rec"))
+	p.sees(".hint-row", "discover <host>")
+	p.do(chromedp.SendKeys(chromedp.CSS("#composer-main"), "ycle discover db-prod-3\r"))
+	p.sees(".ephemeral", "On it: discover db-prod-3")
+	p.sees(".ephemeral", "Only visible to you")
+	p.sees(".message strong", "A card")
+
+	p.click("[data-action=approve]")
+	p.sees("dialog", "It starts now.")
+	p.click("dialog [data-confirm=yes]")
+	p.sees(".ephemeral", "You asked; someone else must approve.")
+	before := p.value(`document.querySelectorAll(".ephemeral").length`)
+	require.Equal(t, "2", before)
+	p.click(".ephemeral .linkish")
+	require.NoError(t, c.Wait(ctx, func() (bool, error) {
+		eph, err := c.Ephemerals(ctx, "alice")
+		return len(eph) == 1, err
+	}))
+
+	p.click("#you")
+	p.click(".menu-item:nth-child(2)")
+	p.do(chromedp.WaitReady(chromedp.CSS("body[data-user=bob]")))
+	p.sees("#you", "You are: bob")
+	require.Equal(t, "0", p.value(`document.querySelectorAll(".ephemeral").length`), "bob must not see what was said to alice")
+
+	p.click("[data-action=deny]")
+	p.sees("dialog.modal", "Reason")
+	p.click("dialog [data-submit]")
+	p.sees("dialog .in-error", "required")
+	p.do(chromedp.SendKeys(chromedp.CSS("dialog [data-block=why] input"), "bad"))
+	p.click("dialog [data-submit]")
+	p.sees("dialog .in-error", "Say more.")
+	p.do(chromedp.SendKeys(chromedp.CSS("dialog [data-block=why] input"), " <b>timing</b>\r"))
+	p.do(chromedp.WaitNotPresent(chromedp.CSS("dialog")))
+	p.sees(".message", "Denied: bad <b>timing</b>")
+
+	p.click("[data-action=approve]")
+	p.click("dialog [data-confirm=yes]")
+	p.sees(".message", "Approved by @bob")
+	p.sees(".edited", "(edited)")
+	require.Equal(t, "0", p.value(`document.querySelectorAll("[data-action=approve]").length`))
+
+	p.do(chromedp.SendKeys(chromedp.CSS("#composer-main"), "/recycle status\r"))
+	p.sees(".ephemeral", "On it: status")
+	out, err := c.Say(ctx, "alice", "#db-audit", "", "*hello* <!channel>")
+	require.NoError(t, err)
+	require.NotEmpty(t, out)
+	p.do(chromedp.WaitVisible(chromedp.CSS(".nav.unread .dot")))
+	noErrors(t, tab, console)
+}
+
+// noErrors fails on anything the page complained about.
+func noErrors(t *testing.T, tab context.Context, console func(func(chromedp.ConsoleMessage, error) bool)) {
+	t.Helper()
+	_, err := chromedp.Run(tab, chromedp.Evaluate[bool](`console.log("the end"), true`))
+	require.NoError(t, err)
+	for m, err := range console {
+		require.NoError(t, err)
+		line := fmt.Sprint(m)
+		if strings.Contains(line, "the end") {
+			return
+		}
+		require.NotContains(t, strings.ToLower(line), "error", "the page's console")
+		require.NotContains(t, line, "Content Security Policy")
+	}
+}

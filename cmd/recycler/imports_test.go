@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -41,7 +43,7 @@ var mayImport = []struct {
 	{"engine/tablespace", []string{"engine/dbconn"}},
 	{"engine/guard", []string{"engine/dbconn", "engine/topology/…"}},
 	{"engine/throttle", []string{"engine/dbconn", "engine/topology/…", "engine/tablespace"}},
-	{"engine/rebuild", []string{"engine/dbconn", "engine/topology/…", "engine/tablespace"}},
+	{"engine/rebuild", []string{"engine/dbconn", "engine/topology/…", "engine/tablespace", "engine/throttle"}},
 }
 
 // realParts are what tests use besides: they boot servers and a workspace instead of mocks. They
@@ -51,7 +53,7 @@ var realParts = []string{"engine/mysqltest/…", "bot/sandbox/…"}
 // onRealFile reports whether a test may use the real database: those of the packages that state
 // what it must do. The bot's may not, for storage and bot never meet.
 func onRealFile(name, dep string) bool {
-	return within(name, []string{"approvals", "engine"}) && within(dep, []string{"storage/…"})
+	return within(name, []string{"approvals", "engine"}) && within(dep, []string{"approvals", "storage/…"})
 }
 
 type listed struct {
@@ -107,6 +109,51 @@ func TestSandboxIsAlone(t *testing.T) {
 			}
 		}
 	}
+}
+
+// moduleRow is a row of the table of dependencies.
+var moduleRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| [^|]+ \\| [^|]+ \\|$")
+
+// TestDependenciesHaveReasons compares the modules imported here with the table in
+// CONTRIBUTING.md, in both directions.
+func TestDependenciesHaveReasons(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root(t), "CONTRIBUTING.md"))
+	require.NoError(t, err)
+	used := map[string]bool{}
+	for _, row := range moduleRow.FindAllStringSubmatch(string(text), -1) {
+		used[row[1]] = false
+	}
+	require.NotEmpty(t, used)
+	for _, p := range list(t) {
+		for _, i := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if first, _, _ := strings.Cut(i, "/"); !strings.Contains(first, ".") {
+				continue // the standard library, or ours
+			}
+			module := longest(used, i)
+			if module == "" {
+				t.Errorf("%s, imported by %s, has no reason in CONTRIBUTING.md", i, ours(p.ImportPath))
+				continue
+			}
+			used[module] = true
+		}
+	}
+	for module, is := range used {
+		if !is {
+			t.Errorf("CONTRIBUTING.md gives a reason for %s, which nothing imports", module)
+		}
+	}
+}
+
+// longest finds the module of a package: the longest name that begins its path.
+func longest(modules map[string]bool, path string) string {
+	best := ""
+	for m := range modules {
+		if (path == m || strings.HasPrefix(path, m+"/")) && len(m) > len(best) {
+			best = m
+		}
+	}
+	return best
 }
 
 // list asks the go command for every package of the module.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"mysql-recycler/engine/dbconn"
@@ -127,9 +128,23 @@ const purgeEvery = 200 * time.Millisecond
 // purgeLimit bounds the wait; a purge that is held back longer has a reason that stays.
 const purgeLimit = 2 * time.Minute
 
-// purged is a history list that short that nothing of a table is left in it. It rarely reaches 0:
-// the last transactions stay until new ones come.
-const purged = 64
+// purgeIdle finds what MySQL's monitor says when purge has nothing left to do.
+var purgeIdle = regexp.MustCompile(`Purge done for trx's n:o < \d+ undo n:o < \d+ state: running but idle`)
+
+// purgeDone reports whether nothing is left to purge. The length of the history list tells it on
+// MariaDB; MySQL takes purged transactions off the list only every 128 batches
+// (innodb_purge_rseg_truncate_frequency), so on an idle server its monitor has to be asked.
+func purgeDone(ctx context.Context, srv *dbconn.Server) (bool, error) {
+	n, err := throttle.History(ctx, srv, srv.Version)
+	if err != nil || n == 0 || srv.Version.Flavor == dbconn.MariaDB {
+		return n == 0, err
+	}
+	var kind, name, status string
+	if err := srv.QueryRowContext(ctx, "SHOW ENGINE INNODB STATUS").Scan(&kind, &name, &status); err != nil {
+		return false, fmt.Errorf("read the monitor of %s: %w", srv.Name, err)
+	}
+	return purgeIdle.MatchString(status), nil
+}
 
 // waitPurged waits until the deleted row versions are gone: the lost-rows bug is a race with their
 // removal. It must be called with the applier stopped.
@@ -139,11 +154,11 @@ func waitPurged(ctx context.Context, srv *dbconn.Server) error {
 		Advice: "A long transaction on the server holds it back; end it and let the job try again."})
 	defer cancel()
 	for {
-		n, err := throttle.History(ctx, srv, srv.Version)
+		done, err := purgeDone(ctx, srv)
 		if err != nil && ctx.Err() == nil {
 			return failure(err)
 		}
-		if err == nil && n <= purged {
+		if err == nil && done {
 			return nil
 		}
 		if !sleep(ctx, purgeEvery) {

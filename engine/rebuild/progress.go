@@ -18,7 +18,7 @@ type gauge struct {
 	t          Task
 	connection uint64
 	samples    []point
-	encoded    string
+	name       tablespace.DiskName
 	tail       time.Time // when the file had reached its predicted size
 }
 
@@ -82,12 +82,12 @@ func (g *gauge) progress(now time.Time, bytes int64, phase string) Progress {
 
 // size is the size of the file the statement writes; found is false when there is none (yet).
 func (g *gauge) size(ctx context.Context) (bytes int64, found bool, err error) {
-	if g.encoded == "" {
-		if g.encoded, err = tablespace.EncodedName(ctx, g.srv, g.t.Schema, g.t.Table); err != nil {
+	if g.name.Table == "" {
+		if g.name, err = tablespace.DiskNameOf(ctx, g.srv, g.srv.Version, g.t.Schema, g.t.Table); err != nil {
 			return 0, false, err
 		}
 	}
-	files, err := tablespace.Growing(ctx, g.srv, g.srv.Version, g.encoded, g.connection, g.t.Mark.SpaceID)
+	files, err := tablespace.Growing(ctx, g.srv, g.srv.Version, g.name, g.connection, g.t.Mark.SpaceID)
 	if err != nil {
 		return 0, false, fmt.Errorf("measure the new file: %w", err)
 	}

@@ -175,13 +175,15 @@ func addFullText(ctx context.Context, q dbconn.Querier, v dbconn.Version, tables
 		return err
 	}
 	for _, t := range with {
-		id, ok := ids[t.encoded]
+		if len(t.spaces) != 1 {
+			continue // full-text indexes and partitions exclude each other
+		}
+		id, ok := ids[t.spaces[0].id]
 		if !ok {
 			continue
 		}
-		prefix := ftsPrefix(t.encoded, id)
+		prefix := ftsPrefix(t.disk.Schema, id)
 		for _, s := range spaces {
-			// Schema names keep their case in file names; only the fts_ part differs between servers.
 			if strings.HasPrefix(strings.ToLower(s.name), prefix) {
 				t.FileBytes += s.file
 			}

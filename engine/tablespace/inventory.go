@@ -3,7 +3,6 @@ package tablespace
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,15 +17,15 @@ import (
 // our figure and decides nothing.
 const tablesSQL = `SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, COALESCE(ROW_FORMAT, ''), COALESCE(TABLE_ROWS, 0),
  COALESCE(DATA_LENGTH, 0), COALESCE(INDEX_LENGTH, 0), COALESCE(DATA_FREE, 0),
- COALESCE(UNIX_TIMESTAMP(CREATE_TIME), 0), COALESCE(CREATE_OPTIONS, ''),
- HEX(CONVERT(TABLE_SCHEMA USING filename)), HEX(CONVERT(TABLE_NAME USING filename))
+ COALESCE(UNIX_TIMESTAMP(CREATE_TIME), 0), COALESCE(CREATE_OPTIONS, ''), %s, %s
  FROM information_schema.TABLES
  WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE IN ('InnoDB', 'MyISAM', 'Aria')`
 
 // listed is a table as tablesSQL gives it.
 type listed struct {
 	Table
-	encoded string
+	disk    DiskName
+	spaces  []space
 	data    int64
 	index   int64
 	options string // CREATE_OPTIONS in lower case
@@ -35,7 +34,7 @@ type listed struct {
 // Inventory lists the tables a filter selects, biggest first, with their sizes on disk and their
 // features. It needs PROCESS and SELECT on the tables; tables without privilege are not seen.
 func Inventory(ctx context.Context, q dbconn.Querier, v dbconn.Version, f Filter) ([]Table, error) {
-	tables, err := list(ctx, q, f)
+	tables, err := list(ctx, q, v, f)
 	if err != nil || len(tables) == 0 {
 		return nil, err
 	}
@@ -69,7 +68,7 @@ var ErrGone = errors.New("the table does not exist")
 
 // Find reads one table afresh, as Inventory does. A missing table is ErrGone.
 func Find(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (Table, error) {
-	tables, err := selectTables(ctx, q, " AND TABLE_SCHEMA = ? AND TABLE_NAME = ?", schema, name)
+	tables, err := selectTables(ctx, q, v, " AND TABLE_SCHEMA = ? AND TABLE_NAME = ?", schema, name)
 	if err != nil {
 		return Table{}, err
 	}
@@ -87,9 +86,9 @@ func Find(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name 
 }
 
 // list reads the tables a filter selects by name.
-func list(ctx context.Context, q dbconn.Querier, f Filter) ([]*listed, error) {
+func list(ctx context.Context, q dbconn.Querier, v dbconn.Version, f Filter) ([]*listed, error) {
 	where, args := schemaWhere(f)
-	tables, err := selectTables(ctx, q, where, args...)
+	tables, err := selectTables(ctx, q, v, where, args...)
 	return slices.DeleteFunc(tables, func(t *listed) bool {
 		return !f.Match(t.Schema, t.Name) || strings.HasPrefix(t.Name, "#")
 	}), err
@@ -110,8 +109,8 @@ func schemaWhere(f Filter) (string, []any) {
 }
 
 // selectTables runs tablesSQL with a condition.
-func selectTables(ctx context.Context, q dbconn.Querier, where string, args ...any) ([]*listed, error) {
-	rows, err := q.QueryContext(ctx, tablesSQL+where, args...)
+func selectTables(ctx context.Context, q dbconn.Querier, v dbconn.Version, where string, args ...any) ([]*listed, error) {
+	rows, err := q.QueryContext(ctx, fmt.Sprintf(tablesSQL, diskNameSQL(v, "TABLE_SCHEMA"), diskNameSQL(v, "TABLE_NAME"))+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
 	}
@@ -129,7 +128,7 @@ func selectTables(ctx context.Context, q dbconn.Querier, where string, args ...a
 			t.CreateTime = time.Unix(int64(created), 0).UTC()
 		}
 		t.options = strings.ToLower(t.options)
-		if t.encoded, err = joinEncoded(schema.String, table.String); err != nil {
+		if t.disk, err = decodeName(schema.String, table.String); err != nil {
 			return nil, err
 		}
 		out = append(out, t)
@@ -140,24 +139,11 @@ func selectTables(ctx context.Context, q dbconn.Querier, where string, args ...a
 	return out, nil
 }
 
-// joinEncoded turns two names in hex into schema/table.
-func joinEncoded(schema, table string) (string, error) {
-	s, err := hex.DecodeString(schema)
-	if err != nil {
-		return "", fmt.Errorf("decode a schema name: %w", err)
-	}
-	t, err := hex.DecodeString(table)
-	if err != nil {
-		return "", fmt.Errorf("decode a table name: %w", err)
-	}
-	return string(s) + "/" + string(t), nil
-}
-
 // addSizes fills in sizes, spaces and partitions.
 func addSizes(ctx context.Context, q dbconn.Querier, v dbconn.Version, tables []*listed) error {
 	prefix := ""
 	if len(tables) == 1 {
-		prefix = tables[0].encoded
+		prefix = tables[0].disk.String()
 	}
 	spaces, err := readSpaces(ctx, q, v, prefix)
 	if err != nil {
@@ -167,18 +153,47 @@ func addSizes(ctx context.Context, q dbconn.Querier, v dbconn.Version, tables []
 	if err != nil {
 		return err
 	}
-	byTable := map[string][]space{}
+	byName := make(map[string]*listed, len(tables))
+	for _, t := range tables {
+		byName[t.disk.String()] = t
+	}
+	told := false // whether the server tells sizes at all
 	for _, s := range spaces {
-		byTable[s.base()] = append(byTable[s.base()], s)
+		told = true
+		t := byName[s.name] // a table can be called a#p#b
+		if t == nil {
+			t = byName[s.base()]
+		}
+		if t != nil {
+			t.spaces = append(t.spaces, s)
+		}
 	}
 	for _, t := range tables {
-		t.place(byTable[t.encoded], shared[t.encoded])
+		t.place(told || prefix != "" && v.Major > 5, t.shared(v, shared))
 	}
 	return nil
 }
 
-// place fills in where a table lives and what it takes there.
-func (t *listed) place(own []space, shared Space) {
+// shared is the tablespace a table shares with others, empty when it has its own. Where its file
+// name cannot be told the missing file of its own says it.
+func (t *listed) shared(v dbconn.Version, shared map[string]Space) Space {
+	if !rawNames(v) {
+		return shared[t.disk.String()]
+	}
+	schema, ok := fileName(t.disk.Schema)
+	table, ok2 := fileName(t.disk.Table)
+	if ok && ok2 {
+		return shared[schema+"/"+table]
+	}
+	if len(t.spaces) == 0 {
+		return SpaceGeneral
+	}
+	return ""
+}
+
+// place fills in where a table lives and what it takes there; told is false on a server that does
+// not tell sizes of files.
+func (t *listed) place(told bool, shared Space) {
 	t.Space = SpaceOwn
 	switch {
 	case t.Engine != "InnoDB":
@@ -187,13 +202,13 @@ func (t *listed) place(own []space, shared Space) {
 	case shared != "":
 		t.Space, t.FileBytes = shared, t.data+t.index
 		return
-	case len(own) == 0: // a server that does not tell file sizes
+	case len(t.spaces) == 0 && !told:
 		t.FileBytes = t.data + t.index + t.DataFree
 	}
 	sparse := t.pageCompressed()
-	for _, s := range own {
+	for _, s := range t.spaces {
 		t.FileBytes += s.bytes(sparse)
-		if partitionAt(s.name) >= 0 {
+		if s.name != t.disk.String() {
 			t.Partitions++
 		}
 	}

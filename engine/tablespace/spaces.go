@@ -2,10 +2,11 @@ package tablespace
 
 import (
 	"context"
-	"database/sql"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"mysql-recycler/engine/dbconn"
 )
@@ -13,7 +14,7 @@ import (
 // space is one tablespace as the server lists it.
 type space struct {
 	id    int64
-	name  string // schema/table[#P#partition], in the encoding of file names
+	name  string // schema/table[#P#partition], see rawNames
 	file  int64  // bytes the file system gave, holes included
 	alloc int64  // bytes really allocated; 0 where the server does not know
 	block int64  // file system block size; differs from 0 only where punching holes works
@@ -78,7 +79,7 @@ func readSpaces(ctx context.Context, q dbconn.Querier, v dbconn.Version, prefix 
 	var args []any
 	if prefix != "" {
 		query += " WHERE LEFT(NAME, ?) = ?" // LIKE would give _ and % in names a meaning
-		args = append(args, len(prefix), prefix)
+		args = append(args, utf8.RuneCountInString(prefix), prefix)
 	}
 	rows, err := q.QueryContext(ctx, query, args...)
 	if dbconn.Code(err) == 1054 {
@@ -104,45 +105,92 @@ func readSpaces(ctx context.Context, q dbconn.Querier, v dbconn.Version, prefix 
 	return out, nil
 }
 
-// encodedNameSQL encodes a schema and a table name as InnoDB does in the names of tablespaces and
-// files. The server knows its own encoding best; HEX keeps the result from being decoded again on
-// its way to us.
-const encodedNameSQL = "SELECT HEX(CONVERT(? USING filename)), HEX(CONVERT(? USING filename))"
+// DiskName is a table's name as the server's list of tablespaces writes it.
+type DiskName struct{ Schema, Table string }
 
-// EncodedName is schema/table as the server writes it in tablespace names.
-func EncodedName(ctx context.Context, q dbconn.Querier, schema, name string) (string, error) {
-	var s, t string
-	if err := q.QueryRowContext(ctx, encodedNameSQL, schema, name).Scan(&s, &t); err != nil {
-		return "", fmt.Errorf("encode the name %s.%s: %w", schema, name, err)
+// String is schema/table.
+func (n DiskName) String() string { return n.Schema + "/" + n.Table }
+
+// rawNames reports whether the list of tablespaces shows names as people write them (8.0 and
+// later) or as files are named (@0020 for a blank). INNODB_TABLES shows file names everywhere.
+func rawNames(v dbconn.Version) bool { return v.Flavor == dbconn.MySQL && v.AtLeast(8, 0, 3) }
+
+// diskNameSQL is the expression that encodes a name as InnoDB does in file names. The server knows
+// its own encoding best (9.x no longer lets us ask, and there it is not needed); HEX keeps the
+// result from being decoded again on its way to us.
+func diskNameSQL(v dbconn.Version, expression string) string {
+	if rawNames(v) {
+		return "HEX(CONVERT(" + expression + " USING utf8mb4))"
 	}
-	return joinEncoded(s, t)
+	return "HEX(CONVERT(" + expression + " USING filename))"
 }
 
-// tableIDs maps schema/table (encoded) to InnoDB's table id, which names the files of full-text
+// DiskNameOf asks the server how it writes the name of a table.
+func DiskNameOf(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (DiskName, error) {
+	if rawNames(v) {
+		return DiskName{schema, name}, nil
+	}
+	var s, t string
+	if err := q.QueryRowContext(ctx, "SELECT "+diskNameSQL(v, "?")+", "+diskNameSQL(v, "?"), schema, name).Scan(&s, &t); err != nil {
+		return DiskName{}, fmt.Errorf("encode the name %s.%s: %w", schema, name, err)
+	}
+	return decodeName(s, t)
+}
+
+// decodeName reads two names in hex.
+func decodeName(schema, table string) (DiskName, error) {
+	s, err := hex.DecodeString(schema)
+	if err != nil {
+		return DiskName{}, fmt.Errorf("decode a schema name: %w", err)
+	}
+	t, err := hex.DecodeString(table)
+	if err != nil {
+		return DiskName{}, fmt.Errorf("decode a table name: %w", err)
+	}
+	return DiskName{string(s), string(t)}, nil
+}
+
+// fileName is a name as files are named, for plain ASCII; InnoDB has tables of its own for other
+// alphabets, and ok is false for those.
+func fileName(name string) (encoded string, ok bool) {
+	var b strings.Builder
+	for _, r := range name {
+		switch {
+		case r >= 0x80:
+			return "", false
+		case r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z':
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, "@%04x", r)
+		}
+	}
+	return b.String(), true
+}
+
+// tableIDs maps tablespace ids to the id of the table in it, which names the files of full-text
 // indexes.
-func tableIDs(ctx context.Context, q dbconn.Querier, v dbconn.Version) (map[string]int64, error) {
-	rows, err := q.QueryContext(ctx, "SELECT NAME, TABLE_ID FROM "+tablesView(v))
+func tableIDs(ctx context.Context, q dbconn.Querier, v dbconn.Version) (map[int64]int64, error) {
+	rows, err := q.QueryContext(ctx, "SELECT SPACE, TABLE_ID FROM "+tablesView(v))
 	if err != nil {
 		return nil, fmt.Errorf("list InnoDB tables: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	ids := map[string]int64{}
+	ids := map[int64]int64{}
 	for rows.Next() {
-		var name string
-		var id int64
-		if err := rows.Scan(&name, &id); err != nil {
+		var space, id int64
+		if err := rows.Scan(&space, &id); err != nil {
 			return nil, fmt.Errorf("list InnoDB tables: %w", err)
 		}
-		ids[name] = id
+		ids[space] = id
 	}
 	return ids, rows.Err()
 }
 
-// sharedSpaces maps the tables (encoded names) that have no file of their own to where they live.
+// sharedSpaces maps the tables (file names) that have no file of their own to where they live.
 func sharedSpaces(ctx context.Context, q dbconn.Querier, v dbconn.Version) (map[string]Space, error) {
-	rows, err := q.QueryContext(ctx, "SELECT NAME, SPACE, SPACE_TYPE FROM "+tablesView(v)+" WHERE SPACE_TYPE <> 'Single'")
+	rows, err := q.QueryContext(ctx, "SELECT NAME, SPACE_TYPE FROM "+tablesView(v)+" WHERE SPACE_TYPE <> 'Single'")
 	if dbconn.Code(err) == 1054 { // 5.6: only the system tablespace can be shared
-		rows, err = q.QueryContext(ctx, "SELECT NAME, SPACE, 'System' FROM "+tablesView(v)+" WHERE SPACE = 0")
+		rows, err = q.QueryContext(ctx, "SELECT NAME, 'System' FROM "+tablesView(v)+" WHERE SPACE = 0")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list tables in shared tablespaces: %w", err)
@@ -150,14 +198,12 @@ func sharedSpaces(ctx context.Context, q dbconn.Querier, v dbconn.Version) (map[
 	defer func() { _ = rows.Close() }()
 	shared := map[string]Space{}
 	for rows.Next() {
-		var name string
-		var id int64
-		var kind sql.NullString
-		if err := rows.Scan(&name, &id, &kind); err != nil {
+		var name, kind string
+		if err := rows.Scan(&name, &kind); err != nil {
 			return nil, fmt.Errorf("list tables in shared tablespaces: %w", err)
 		}
 		where := SpaceGeneral
-		if kind.String == "System" {
+		if kind == "System" {
 			where = SpaceSystem
 		}
 		if i := partitionAt(name); i >= 0 {
@@ -169,8 +215,7 @@ func sharedSpaces(ctx context.Context, q dbconn.Querier, v dbconn.Version) (map[
 }
 
 // ftsPrefix is how the tablespaces of a table's full-text indexes begin, in lower case.
-func ftsPrefix(encoded string, id int64) string {
-	schema, _, _ := strings.Cut(encoded, "/")
+func ftsPrefix(schema string, id int64) string {
 	return strings.ToLower(fmt.Sprintf("%s/fts_%016x_", schema, id))
 }
 
@@ -179,53 +224,56 @@ func ftsPrefix(encoded string, id int64) string {
 // own.
 type Spaces struct{ Least, Greatest int64 }
 
-// SpacesOf reads the tablespace ids of a table from InnoDB's list of tables, which on MySQL 8.0+
-// still shows the old one while an ALTER writes the new file. A missing table has none.
+// SpacesOf reads the tablespace ids of a table. Ask while no ALTER runs on it: on MySQL 8.0+ the
+// row of a table under ALTER shows the new file. A missing table has none.
 func SpacesOf(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (Spaces, error) {
-	encoded, err := EncodedName(ctx, q, schema, name)
+	disk, err := DiskNameOf(ctx, q, v, schema, name)
 	if err != nil {
 		return Spaces{}, err
 	}
-	rows, err := q.QueryContext(ctx, "SELECT NAME, SPACE FROM "+tablesView(v)+" WHERE LEFT(NAME, ?) = ?", len(encoded), encoded)
+	view := tablesView(v)
+	if rawNames(v) {
+		view = spacesView(v)
+	}
+	full := disk.String()
+	rows, err := q.QueryContext(ctx, "SELECT NAME, SPACE FROM "+view+" WHERE LEFT(NAME, ?) = ?", utf8.RuneCountInString(full), full)
 	if err != nil {
 		return Spaces{}, fmt.Errorf("read the tablespaces of %s.%s: %w", schema, name, err)
 	}
 	defer func() { _ = rows.Close() }()
 	var s Spaces
 	for rows.Next() {
-		var full string
-		var id int64
-		if err := rows.Scan(&full, &id); err != nil {
+		one := space{}
+		if err := rows.Scan(&one.name, &one.id); err != nil {
 			return Spaces{}, fmt.Errorf("read the tablespaces of %s.%s: %w", schema, name, err)
 		}
-		if (space{name: full}).base() != encoded || id == 0 {
+		if one.name != full && one.base() != full || one.id == 0 {
 			continue
 		}
-		if s.Least == 0 || id < s.Least {
-			s.Least = id
+		if s.Least == 0 || one.id < s.Least {
+			s.Least = one.id
 		}
-		s.Greatest = max(s.Greatest, id)
+		s.Greatest = max(s.Greatest, one.id)
 	}
 	return s, rows.Err()
 }
 
 // Growing lists the sizes of the files that an ALTER of a connection writes now, for a table with
-// an encoded name (EncodedName) whose own tablespaces had ids up to known before. Servers name
+// a name whose own tablespaces had ids up to known before. Servers name
 // them differently:
 //
 //	MySQL 8.0+   the row named schema/table shows the new file, under a new id
 //	5.6, 5.7     schema/#sql-ib<table id>-<number>
 //	MariaDB      schema/#sql-alter-<process>-<connection>, both in hex
 //	COPY         schema/#sql-<process>_<connection> in MySQL
-func Growing(ctx context.Context, q dbconn.Querier, v dbconn.Version, encoded string, connection uint64, known int64) ([]int64, error) {
-	schema, _, _ := strings.Cut(encoded, "/")
-	list, err := readSpaces(ctx, q, v, schema+"/")
+func Growing(ctx context.Context, q dbconn.Querier, v dbconn.Version, name DiskName, connection uint64, known int64) ([]int64, error) {
+	list, err := readSpaces(ctx, q, v, name.Schema+"/")
 	if err != nil {
 		return nil, err
 	}
 	var out []int64
 	for _, s := range list {
-		if s.id > known && growsFor(s, encoded, connection) {
+		if s.id > known && growsFor(s, name, connection) {
 			out = append(out, s.file)
 		}
 	}
@@ -233,12 +281,11 @@ func Growing(ctx context.Context, q dbconn.Querier, v dbconn.Version, encoded st
 }
 
 // growsFor reports whether a tablespace with a new id belongs to the ALTER of a connection.
-func growsFor(s space, encoded string, connection uint64) bool {
+func growsFor(s space, name DiskName, connection uint64) bool {
 	base := s.base()
-	_, name, _ := strings.Cut(base, "/")
-	temporary, ok := strings.CutPrefix(name, "#sql")
+	temporary, ok := strings.CutPrefix(base, name.Schema+"/#sql")
 	if !ok {
-		return base == encoded
+		return base == name.String() || s.name == name.String()
 	}
 	hex := strconv.FormatUint(connection, 16)
 	return strings.HasSuffix(temporary, "-"+hex) || strings.HasSuffix(temporary, "_"+hex) || strings.HasPrefix(temporary, "-ib")

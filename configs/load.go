@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -64,6 +65,9 @@ func build(k *koanf.Koanf, path string, environ []string) (Config, mistakes) {
 	return cfg, m
 }
 
+// quoted is where the YAML parser repeats a value, which may be a secret.
+var quoted = regexp.MustCompile("`[^`]*`")
+
 // readError turns what koanf says about an unreadable file into one mistake.
 func readError(path string, err error) error {
 	text := err.Error()
@@ -73,7 +77,7 @@ func readError(path string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		text = "the file cannot be read by this user"
 	}
-	return &Error{File: path, Mistakes: []Mistake{{Text: strings.TrimPrefix(text, "yaml: ")}}}
+	return &Error{File: path, Mistakes: []Mistake{{Text: quoted.ReplaceAllString(strings.TrimPrefix(text, "yaml: "), "…")}}}
 }
 
 // overlay lays the environment over the file. A variable also beats its sibling in the file: a

@@ -235,7 +235,7 @@ func TestNoSecretInMistakes(t *testing.T) {
 		"slack: {bot_token: hunter2}", "slack: {bot_token: [hunter2]}", "slack: {bot_token: {hunter2: 1}}",
 		"slack: {bot_token: xoxb-hunter2, bot_token_file: x}", "mysql: {password: [hunter2]}",
 		"storage: {url: 'postgres://u:hunter2@h/d'}", "storage: {url: 'postgres://u:hunter2%zz@h/d'}",
-		"slack: {api_url: 'https://u:hunter2@h/'}", "slack: {api_url: 'https://u:hunter2%zz@h/'}",
+		"slack: {api_url: 'https://u:hunter2@h/'}", "mysql: {password: !!int hunter2}", "slack: {api_url: 'https://u:hunter2%zz@h/'}",
 	} {
 		for _, line := range wrong(t, text) {
 			require.NotContains(t, line, "hunter2", text)

@@ -14,7 +14,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world starts a sandbox with its client for one test.
 func world(t *testing.T, change func(*Config)) (context.Context, *Server, *Client) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
 	c := Config{Seed: 1}
 	if change != nil {
 		change(&c)

@@ -1,5 +1,3 @@
-//go:build wip
-
 package engine
 
 import (
@@ -132,7 +130,7 @@ func (r *run) tables(ctx context.Context, a *dbconn.Access, target Target, in to
 	if err != nil {
 		return fmt.Errorf("list the tables of %s: %w", in.Name, err)
 	}
-	choose := rebuild.ChooseOptions{AllowCopy: target.Settings.Policy.AllowCopy, AllowUnsafe: target.Settings.Policy.AllowUnsafe}
+	choose := rebuild.ChooseOptions{AllowCopy: target.Settings.Policy.AllowCopy, AllowUnsafe: target.Settings.Policy.AllowUnsafe, StopSQLAffected: true}
 	for i, tb := range list {
 		if i == inventoryTables || ctx.Err() != nil {
 			break

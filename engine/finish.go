@@ -1,11 +1,10 @@
-//go:build wip
-
 package engine
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -41,6 +40,10 @@ func (r *run) finish(ctx context.Context, h *host, work error) error {
 	return r.end(ctx, JobSucceeded, EventJobCompleted, "", nil)
 }
 
+// restoreLimit is how long settings are tried to be put back before the job ends without it and
+// says so; the journal keeps them for the next job on the host.
+const restoreLimit = 10 * time.Minute
+
 // restore puts back every setting that this job, in this or an earlier run, changed. On a host that
 // became a primary nothing is put back: making it read-only would stop the application.
 func (r *run) restore(ctx context.Context, h *host) error {
@@ -52,12 +55,13 @@ func (r *run) restore(ctx context.Context, h *host) error {
 		return nil
 	}
 	still := func(ctx context.Context) error { return r.stillReplica(ctx, h) }
+	ctx, cancel := context.WithTimeout(ctx, restoreLimit)
+	defer cancel()
 	err := rebuild.Restore(ctx, h.server, open, still, func(c rebuild.Change) error {
 		return r.setting(ctx, Setting{Change: c, Restored: true}, EventSettingRestored)
 	})
-	var refused *guard.Refused
-	if errors.As(err, &refused) {
-		r.notice(ctx, "alert", h.plan.Name+" is no longer a replica: its settings are left as they are now.")
+	if errors.Is(err, rebuild.ErrPromoted) {
+		r.notice(ctx, "alert", sentence(err))
 		return nil
 	}
 	return err

@@ -117,4 +117,4 @@ type TableReport struct {
 
 // Gain is what a rebuild should give back, in bytes; it can be negative, a rebuild can make a
 // table bigger.
-func (t TableReport) Gain() int64 { return t.FileBytes - t.Prediction.Bytes }
+func (t TableReport) Gain() int64 { return t.Prediction.Gain(t.Table) }

@@ -1,5 +1,3 @@
-//go:build wip
-
 package engine
 
 import (
@@ -74,18 +72,29 @@ func (p *Planner) refuseEarly(ctx context.Context, s PlanSpec) error {
 	}
 	policy := s.Target.Settings.Policy
 	v := p.Guards(s.Target.Cluster).Ask(ctx, guard.Subject{Instance: in, Topology: d.Topology, Expect: guard.Expectation{
-		Replicated: p.mode(s) == rebuild.BinlogOn, AllowPrimary: policy.AllowPrimary,
+		Role: in.Role, Replicated: p.mode(s) == rebuild.BinlogOn, AllowPrimary: policy.AllowPrimary,
 		AllowErrant: policy.AllowErrant, AllowPartial: policy.AllowPartial,
 	}})
-	if v.Allowed() {
-		return nil
+	reasons := causes(v)
+	if len(reasons) == 0 {
+		return nil // a stored answer gives no permission, but it speaks against nothing either
 	}
 	code := "host_refused"
 	if in.Role == topology.RolePrimary {
 		code = "primary_refused"
 	}
 	return &Problem{Code: code, Text: fmt.Sprintf("%s is protected and will not be touched (seen %s).", s.Target.Host.Name,
-		d.At.UTC().Format("15:04:05 UTC")), Reasons: v.Reasons(), Next: "Choose a replica of " + s.Target.Cluster + "."}
+		d.At.UTC().Format("15:04:05 UTC")), Reasons: reasons, Next: "Choose a replica of " + s.Target.Cluster + "."}
+}
+
+// causes are the sentences of the refusals with a cause, without what merely could not be learned.
+func causes(v guard.Verdict) (out []string) {
+	for _, f := range v.Findings {
+		if f.Refused && !f.Unknown {
+			out = append(out, f.Sentence)
+		}
+	}
+	return out
 }
 
 // freeze selects and orders the tables, biggest gain first.
@@ -125,10 +134,10 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int)
 			continue
 		}
 		for _, t := range h.Tables {
-			if !s.Filter.Match(t.Table) {
+			if !s.Filter.Match(t.Schema, t.Name) || t.FileBytes < s.Filter.MinBytes {
 				continue
 			}
-			if t.Method.Kind == rebuild.Leave || t.Gain() < minGain || float64(t.Gain()) < minShare*float64(t.FileBytes) {
+			if t.Method.Kind == rebuild.Leave || !t.Prediction.Worth(t.Table, minGain, minShare) {
 				left++
 				continue
 			}

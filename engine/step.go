@@ -1,5 +1,3 @@
-//go:build wip
-
 package engine
 
 import (
@@ -18,9 +16,9 @@ import (
 	"mysql-recycler/engine/throttle"
 )
 
-// maxRuns bounds how often one table's statement is sent: lock waits and deadlocks are worth a
-// retry, but a table that lost this often needs a person.
-const maxRuns = 4
+// retries bounds how often one table's statement is sent again after a lock wait or a deadlock; a
+// table that lost this often needs a person.
+const retries = 3
 
 // errStepOver ends the watchers when the statement has ended.
 var errStepOver = errors.New("the statement ended")
@@ -39,8 +37,8 @@ func (r *run) step(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (aga
 	switch {
 	case res.Outcome == rebuild.Done || res.Outcome == rebuild.Adopted:
 		return false, r.done(ctx, s, res)
-	case stopping(ctx, err):
-		return false, errors.Join(context.Cause(ctx), err) // left running on the server; adopted by whoever comes next
+	case res.Outcome == rebuild.Left, stopping(ctx, err):
+		return false, errors.Join(context.Cause(ctx), err) // goes on on the server; adopted by whoever comes next
 	case res.Outcome == rebuild.Unknown:
 		return false, r.fail(ctx, s, StepUnknown, EventStepUnknown, rebuild.Unknown, err)
 	case res.Outcome == rebuild.Killed:
@@ -55,7 +53,7 @@ func (r *run) unfit(ctx context.Context, h *host, s *Step) (string, error) {
 		return s.Plan.Method.Reason, nil
 	}
 	size, err := tablespace.Size(ctx, h.server, h.server.Version, s.Plan.Schema, s.Plan.Table)
-	if errors.Is(err, tablespace.ErrNoTable) {
+	if errors.Is(err, tablespace.ErrGone) {
 		return "the table is gone since the plan was made", nil
 	}
 	if err != nil {
@@ -79,29 +77,31 @@ func (r *run) await(ctx context.Context, h *host, s *Step) error {
 }
 
 func (r *run) need(s *Step) throttle.Table {
-	return throttle.Table{Schema: s.Plan.Schema, Name: s.Plan.Table, NeedBytes: s.Plan.High}
+	return throttle.Table{Schema: s.Plan.Schema, Name: s.Plan.Table, NeedBytes: s.Plan.High, ApplierStopped: s.Plan.Method.StopSQL}
 }
 
 // rebuild runs the statement between three watchers, each of which may have it killed: the guard
-// (a promotion), the throttle (a critical limit), and people (cancel, pause now).
+// (a promotion), the throttle (a critical limit), and people (cancel, pause now). When this process
+// stops the statement is left to the server.
 func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (rebuild.Result, error) {
-	sctx, stop := context.WithCancelCause(ctx)
-	defer stop(errStepOver)
+	sctx, kill := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer kill(errStepOver)
+	defer context.AfterFunc(ctx, func() { kill(rebuild.ErrLeave) })()
 	wctx, unwatch := context.WithCancel(ctx)
 	defer unwatch()
-	kill := func(err error) {
-		if err != nil && wctx.Err() == nil {
-			stop(fmt.Errorf("%w: %w", rebuild.ErrKill, err))
+	watch := func(look func() error) func() error {
+		return func() error {
+			if err := look(); err != nil && wctx.Err() == nil {
+				kill(err)
+			}
+			return nil
 		}
 	}
 	var g errgroup.Group
-	g.Go(func() error { kill(r.wish.interrupt(wctx, false)); return nil })
-	g.Go(func() error {
-		kill(r.guard.Watch(wctx, h.server, h.topology, r.expect(h), r.o.WatchEvery))
-		return nil
-	})
-	g.Go(func() error { kill(h.throttle.During(wctx, r.need(s))); return nil })
-	res, err := f.Run(sctx, r.task(s), r.hooks(h, s))
+	g.Go(watch(func() error { return r.wish.interrupt(wctx, false) }))
+	g.Go(watch(func() error { return r.guard.Watch(wctx, h.server, h.topology, r.expect(h), r.o.WatchEvery) }))
+	g.Go(watch(func() error { return h.throttle.During(wctx, r.need(s)) }))
+	res, err := f.Run(sctx, r.task(s), r.hooks(ctx, h, s))
 	unwatch()
 	return res, errors.Join(err, g.Wait())
 }
@@ -110,11 +110,12 @@ func (r *run) task(s *Step) rebuild.Task {
 	return rebuild.Task{
 		Job: r.job.ID, Step: s.Seq, Schema: s.Plan.Schema, Table: s.Plan.Table, Method: s.Plan.Method,
 		Mode: r.job.Plan.Mode, LockWait: r.job.Plan.LockWait, Predicted: s.Plan.Predicted, Mark: s.Mark,
+		Retries: retries, CheckRows: r.job.Plan.Policy.CheckRows,
 	}
 }
 
 // hooks ask the guard on the executing session and make the mark durable before the statement.
-func (r *run) hooks(h *host, s *Step) rebuild.Hooks {
+func (r *run) hooks(ctx context.Context, h *host, s *Step) rebuild.Hooks {
 	return rebuild.Hooks{
 		Permit: func(ctx context.Context, sess *dbconn.Session) error {
 			_, err := r.guard.Permit(ctx, sess, h.topology, r.expect(h))
@@ -126,6 +127,16 @@ func (r *run) hooks(h *host, s *Step) rebuild.Hooks {
 				s.Started = time.Now()
 			}
 			return r.store(ctx, s, StepRunning, EventStepStarted, StepPending, StepRunning)
+		},
+		Change: func(c rebuild.Change) error {
+			return r.setting(context.WithoutCancel(ctx), Setting{Change: c}, EventSettingChanged)
+		},
+		Restored: func(c rebuild.Change) error {
+			return r.setting(context.WithoutCancel(ctx), Setting{Change: c, Restored: true}, EventSettingRestored)
+		},
+		Again: func(_ context.Context, e *rebuild.Error) error {
+			r.notice(ctx, "info", fmt.Sprintf("%s.%s: %s Trying again.", s.Plan.Schema, s.Plan.Table, e.Sentence()))
+			return r.await(ctx, h, s)
 		},
 		Progress: func(p rebuild.Progress) {
 			r.o.Live.set(r.job.ID, LiveStep{Seq: s.Seq, Table: s.Plan.Schema + "." + s.Plan.Table, Progress: p})
@@ -157,34 +168,35 @@ func (r *run) killed(ctx context.Context, s *Step, cause error) (bool, error) {
 	return true, r.store(ctx, s, StepPending, "", StepRunning)
 }
 
-// failed retries what is worth it, lets the other tables go on where only this one is concerned,
-// and ends the job where the host is.
+// failed lets the other tables go on where only this one is concerned, and ends the job where the
+// host is.
 func (r *run) failed(ctx context.Context, s *Step, err error) (bool, error) {
+	if errors.Is(err, errPaused) || errors.Is(err, errCancelled) { // while waiting to try again
+		return r.killed(ctx, s, err)
+	}
 	var refused *guard.Refused
 	if errors.As(err, &refused) {
-		return false, errors.Join(r.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Failed, err), refused)
+		return false, errors.Join(r.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Failed, refused), refused)
 	}
 	var e *rebuild.Error
-	if !errors.As(err, &e) {
-		return false, errors.Join(r.fail(ctx, s, StepFailed, EventStepFailed, rebuild.Failed, err), err)
+	known := errors.As(err, &e)
+	if err2 := r.fail(ctx, s, StepFailed, EventStepFailed, rebuild.Failed, err); err2 != nil {
+		return false, err2
 	}
-	if e.Retry && s.Runs < maxRuns {
-		r.notice(ctx, "info", fmt.Sprintf("%s.%s: %s Trying again (%d of %d).", s.Plan.Schema, s.Plan.Table, e.Sentence(), s.Runs+1, maxRuns))
-		s.Mark = rebuild.Mark{}
-		if s.State == StepRunning {
-			if err := r.store(ctx, s, StepPending, "", StepRunning); err != nil {
-				return false, err
-			}
-		}
-		return true, sleep(ctx, time.Duration(s.Runs)*2*time.Second)
-	}
-	if err := r.fail(ctx, s, StepFailed, EventStepFailed, rebuild.Failed, err); err != nil {
+	if !known || stopsHost(e.Class) {
 		return false, err
 	}
-	if e.StopsHost() {
-		return false, e
-	}
 	return false, nil
+}
+
+// stopsHost tells what would fail for the next table just as well.
+func stopsHost(c rebuild.Class) bool {
+	switch c {
+	case rebuild.ClassDiskFull, rebuild.ClassReadOnly, rebuild.ClassPrivilege, rebuild.ClassBinlog,
+		rebuild.ClassPromoted, rebuild.ClassLost, rebuild.ClassUnknown, rebuild.ClassRefused, rebuild.ClassRows:
+		return true
+	}
+	return false
 }
 
 // fail stores a step's bad end.
@@ -222,16 +234,4 @@ func (r *run) store(ctx context.Context, s *Step, to StepState, kind EventKind, 
 		return fmt.Errorf("store step %d of %s: %w", s.Seq, r.job.ID, err)
 	}
 	return nil
-}
-
-// sleep waits, or ends with the context's cause.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }

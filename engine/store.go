@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -76,10 +77,11 @@ type Problem struct {
 
 // Error implements error.
 func (p *Problem) Error() string {
+	s := strings.Join(append([]string{p.Code + ": " + p.Text}, p.Reasons...), " ")
 	if p.Err != nil {
-		return p.Code + ": " + p.Text + ": " + p.Err.Error()
+		s += ": " + p.Err.Error()
 	}
-	return p.Code + ": " + p.Text
+	return s
 }
 
 // Unwrap returns the cause.

@@ -77,7 +77,7 @@ func open(ctx context.Context, o Options) (*world, error) {
 func (w *world) bootCluster(ctx context.Context) error {
 	start := time.Now()
 	w.say("Booting one primary, two replicas and a replica of the second one (%s) …", w.flavor())
-	c, err := mysqltest.Start(ctx, mysqltest.Options{Flavor: w.flavor(), Shape: "demo", Dir: w.dir, GeneralLog: true})
+	c, err := mysqltest.Start(ctx, mysqltest.Options{Flavor: w.flavor(), Shape: "demo", GeneralLog: true})
 	if err != nil {
 		return fmt.Errorf("boot the cluster: %w", err)
 	}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -55,6 +56,10 @@ func doSlash(s *Server, r *http.Request, c command) (any, error) {
 	}
 	if in.Command == "" {
 		in.Command = s.st.ws.Command
+	}
+	if ch.Archived {
+		s.mu.Unlock()
+		return nil, cannot("is_archived", "%s is archived", ch.Name)
 	}
 	if in.Command != s.st.ws.Command {
 		s.whisper(u.ID, ch.ID, "`"+in.Command+"` is not a valid command.")
@@ -123,14 +128,27 @@ func doSay(s *Server, _ *http.Request, c command) (any, error) {
 	if ch.Archived {
 		return nil, cannot("is_archived", "%s is archived", ch.Name)
 	}
-	m := &Message{User: u.ID, Text: escape(c.Text), ThreadTS: in.ThreadTS}
+	m := &Message{User: u.ID, Text: s.st.typed(c.Text), ThreadTS: in.ThreadTS}
 	s.place(m, ch, nil)
 	return obj{"ok": true, "ts": m.TS}, nil
 }
 
-// escape is what the composer does to what a person typed.
-func escape(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
+var atName = regexp.MustCompile(`(^|[\s(])@([a-z0-9][a-z0-9._-]*)`)
+
+// typed is what the composer makes of a person's words: signs are escaped and
+// names that exist become mentions.
+func (st *state) typed(s string) string {
+	s = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
+	return atName.ReplaceAllStringFunc(s, func(hit string) string {
+		lead, name, _ := strings.Cut(hit, "@")
+		if u := st.user(name); u != nil {
+			return lead + "<@" + u.ID + ">"
+		}
+		if g := st.group(name); g != nil {
+			return lead + "<!subteam^" + g.ID + ">"
+		}
+		return hit
+	})
 }
 
 func doOpenHome(s *Server, r *http.Request, c command) (any, error) {

@@ -102,8 +102,11 @@ func (s *Server) known(id string) bool {
 	return s.st.user(id) != nil || s.st.channels[id] != nil || s.st.group(id) != nil
 }
 
-// lint files findings about a message; the caller holds Server.mu.
+// lint files findings about a message of the app; the caller holds Server.mu.
 func (s *Server) lint(m *Message, c *call) {
+	if !m.FromBot {
+		return
+	}
 	add := func(where, problem, excerpt string) {
 		s.st.ledger.lints = append(s.st.ledger.lints, Lint{m.Channel, m.TS, where, problem, clip(excerpt)})
 	}

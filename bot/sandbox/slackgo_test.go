@@ -189,24 +189,7 @@ func TestSlashPostClickUpdateModal(t *testing.T) {
 	_, err = c.WaitMessage(ctx, func(m Message) bool { return m.For == "U0ALICE" && m.Text == "You asked; someone else must approve." })
 	require.NoError(t, err)
 
-	_, err = c.Click(ctx, Click{User: "bob", Channel: "#db-ops", TS: m.TS, Label: "Deny"})
-	require.NoError(t, err)
-	v, err := c.WaitView(ctx, "bob", nil)
-	require.NoError(t, err)
-	require.Contains(t, v.Text(), "Reason")
-
-	out, err = c.Submit(ctx, "bob", v.ID, nil)
-	require.NoError(t, err)
-	require.True(t, out.Invalid, "a required field is empty: the form itself refuses")
-	require.Zero(t, a.count("view_submission"))
-	out, err = c.Submit(ctx, "bob", v.ID, map[string]any{"why": "bad"})
-	require.NoError(t, err)
-	require.Equal(t, map[string]string{"why": "Say more."}, out.Errors)
-	out, err = c.Submit(ctx, "bob", v.ID, map[string]any{"reason": "peak <hours>"})
-	require.NoError(t, err)
-	require.Equal(t, "close", out.Action)
-	_, err = c.WaitMessage(ctx, func(m Message) bool { return m.Text == "Denied: peak &lt;hours&gt;" })
-	require.NoError(t, err)
+	denyInModal(t, ctx, c, a, m)
 
 	_, err = c.Click(ctx, Click{User: "bob", Channel: "#db-ops", TS: m.TS, ActionID: "approve"})
 	require.NoError(t, err)
@@ -226,4 +209,27 @@ func TestSlashPostClickUpdateModal(t *testing.T) {
 	lints, err := c.Lints(ctx)
 	require.NoError(t, err)
 	require.Empty(t, lints)
+}
+
+// denyInModal presses Deny and fills the form wrongly, badly and well.
+func denyInModal(t *testing.T, ctx context.Context, c *Client, a *app, m Message) {
+	t.Helper()
+	_, err := c.Click(ctx, Click{User: "bob", Channel: "#db-ops", TS: m.TS, Label: "Deny"})
+	require.NoError(t, err)
+	v, err := c.WaitView(ctx, "bob", nil)
+	require.NoError(t, err)
+	require.Contains(t, v.Text(), "Reason")
+
+	out, err := c.Submit(ctx, "bob", v.ID, nil)
+	require.NoError(t, err)
+	require.True(t, out.Invalid, "a required field is empty: the form itself refuses")
+	require.Zero(t, a.count("view_submission"))
+	out, err = c.Submit(ctx, "bob", v.ID, map[string]any{"why": "bad"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"why": "Say more."}, out.Errors)
+	out, err = c.Submit(ctx, "bob", v.ID, map[string]any{"reason": "peak <hours>"})
+	require.NoError(t, err)
+	require.Equal(t, "close", out.Action)
+	_, err = c.WaitMessage(ctx, func(m Message) bool { return m.Text == "Denied: peak &lt;hours&gt;" })
+	require.NoError(t, err)
 }

@@ -89,7 +89,9 @@ func TestAcksThatDoNotCount(t *testing.T) {
 	ctx, s, c := world(t, nil)
 	require.NoError(t, c.Do(ctx, "sockets", obj{"ack_ms": 400}, nil))
 	conn, _ := rawSocket(t, ctx, s)
-	ack := func(id, payload string) []byte { return []byte(`{"envelope_id":"` + id + `","payload":` + payload + `}`) }
+	ack := func(id, payload string) []byte {
+		return []byte(`{"envelope_id":"` + id + `","payload":` + payload + `}`)
+	}
 
 	out := slashAnd(t, ctx, c, conn, func(id string) {
 		require.NoError(t, conn.Write(ctx, websocket.MessageText, ack(id, `{"text":"fine"}`)))

@@ -36,24 +36,11 @@ func blank(srv *dbconn.Server) Instance {
 // inspect reads everything about a server of which the facts are known. Trouble with single
 // statements goes to Instance.Missing; the error is for a server that could not be read at all.
 func inspect(ctx context.Context, q dbconn.Querier, srv *dbconn.Server, facts dbconn.Facts, o Options) (Instance, error) {
-	i := blank(srv)
-	version, err := facts.Version()
+	i, err := FromFacts(srv, facts)
 	if err != nil {
 		return i, err
 	}
-	id, err := facts.Identity()
-	if err != nil {
-		return i, err
-	}
-	i.Identity, i.ServerID, i.Version = id, facts.ServerID(), version
-	i.State = stateOf(facts)
-	i.Reached = true
-	if facts.Has("maxscale_version") {
-		i.Role = RoleRelay
-	}
-	i.Group = groupOf(facts)
-
-	asks := questions(facts, version, o)
+	asks := questions(facts, i.Version, o)
 	statements := make([]string, len(asks))
 	for n, a := range asks {
 		statements[n] = a.sql
@@ -79,6 +66,28 @@ func inspect(ctx context.Context, q dbconn.Querier, srv *dbconn.Server, facts db
 	settleLag(&i)
 	settleUnapplied(&i)
 	i.Role = RoleOf(i)
+	return i, nil
+}
+
+// FromFacts is an instance with what the facts alone tell: who it is and the settings that protect
+// it. Its role is unknown, because its links were not asked for.
+func FromFacts(srv *dbconn.Server, facts dbconn.Facts) (Instance, error) {
+	i := blank(srv)
+	version, err := facts.Version()
+	if err != nil {
+		return i, err
+	}
+	id, err := facts.Identity()
+	if err != nil {
+		return i, err
+	}
+	i.Identity, i.ServerID, i.Version = id, facts.ServerID(), version
+	i.State = stateOf(facts)
+	i.Reached = true
+	if facts.Has("maxscale_version") {
+		i.Role = RoleRelay
+	}
+	i.Group = groupOf(facts)
 	return i, nil
 }
 

@@ -39,7 +39,9 @@ func (b *builder) buttons(bs ...Button) {
 }
 
 // field is one labelled value.
-func (b *builder) field(k key, value ...Span) Field { return Field{Label: b.l.text(k, nil), Value: value} }
+func (b *builder) field(k key, value ...Span) Field {
+	return Field{Label: b.l.text(k, nil), Value: value}
+}
 
 // table adds a table of at most limit rows and says how many were left out.
 func (b *builder) table(t Table, limit int, more key) {

@@ -26,6 +26,10 @@ const (
 	FormNew             = "new_recycle"
 )
 
+// FormActions lists the actions that open a form. A form must be opened within three seconds of the
+// click, so a transport lets these wait for nothing else.
+func FormActions() []string { return []string{ActionDeny, ActionNew} }
+
 // valueOf is what a button of a request carries: which request, and which plan the card showed.
 func valueOf(r approvals.Request) string { return r.ID + "|" + r.Digest[:min(12, len(r.Digest))] }
 

@@ -96,14 +96,12 @@ func foundWarnings(b *builder, d engine.Discovery) {
 		if h.Error != "" {
 			b.context(plain(clip(h.Name+": "+h.Error, 300)))
 		}
-		var why []string
-		for _, f := range h.Verdict.Findings {
-			if f.Refused && f.Sentence != "" {
-				why = append(why, f.Sentence)
-			}
+		if !h.Verdict.Known() { // a stored look allows nothing, but only a cause is worth a line
+			continue
 		}
+		why := reasons(h.Verdict)
 		if len(why) > 0 {
-			b.text(append([]Span{emoji("lock"), plain(" ")}, b.l.say(kFoundProtected, args{"host": code(h.Name), "why": plain(clip(strings.Join(why, " "), 900))})...)...)
+			b.text(append([]Span{emoji("lock"), plain(" ")}, b.l.say(kFoundProtected, args{"host": code(h.Name), "why": plain(clip(strings.Join(why, "; "), 900))})...)...)
 		}
 	}
 }
@@ -126,7 +124,7 @@ func treeText(t topology.Topology) string {
 func runnable(d engine.Discovery, rows []found) string {
 	for _, r := range rows {
 		for _, h := range d.Hosts {
-			if h.Name == r.host && !slices.ContainsFunc(h.Verdict.Findings, refused) {
+			if h.Name == r.host && !h.Verdict.Known() {
 				return h.Name
 			}
 		}

@@ -133,7 +133,7 @@ func (s *scene) final() ([]Post, error) {
 	b.summary(k, a)
 	b.text(append(append(s.told(), plain(" ")), s.l.say(k, a)...)...)
 	if s.e.Kind == engine.EventJobRefused {
-		for _, why := range reasons(s.e.Data) {
+		for _, why := range reasonsOf(s.e.Data) {
 			b.text(plain("• " + why))
 		}
 	}
@@ -193,7 +193,7 @@ func (s *scene) lookEnded() ([]Post, error) {
 	}
 	b.summary(k, a)
 	b.text(append([]Span{mention(s.r.Requester), plain(" ")}, s.l.say(k, a)...)...)
-	for _, why := range reasons(s.e.Data) {
+	for _, why := range reasonsOf(s.e.Data) {
 		b.text(plain("• " + why))
 	}
 	return s.post(s.name(), b.m)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -189,15 +190,34 @@ func (b *Bot) target(who asker, name string) (engine.Target, error) {
 	if err != nil {
 		return t, err
 	}
-	c := b.o.Channels[who.channel]
-	if len(c.Clusters) == 0 {
+	if b.allowed(who.channel, t.Cluster) {
 		return t, nil
 	}
-	for _, ok := range c.Clusters {
-		if ok == t.Cluster {
-			return t, nil
+	hint := "Use a channel of its team."
+	if home := b.channelOf(t.Cluster); home != "" {
+		hint = "Use the channel of its team (" + home + ")."
+	}
+	return t, &engine.Problem{Code: "wrong_channel", Text: t.Cluster + " is not worked on from this channel.", Next: hint}
+}
+
+// allowed says whether a cluster may be worked on from a channel. Clusters listed under the empty
+// channel have no channel of their own and are worked on from everywhere.
+func (b *Bot) allowed(channel, cluster string) bool {
+	if len(b.o.Channels) == 0 {
+		return true
+	}
+	c, ok := b.o.Channels[channel]
+	return (ok && len(c.Clusters) == 0) || slices.Contains(c.Clusters, cluster) || slices.Contains(b.o.Channels[""].Clusters, cluster)
+}
+
+// channelOf is the channel a cluster's cards go to when nobody named one: the first of those
+// configured for it.
+func (b *Bot) channelOf(cluster string) string {
+	best := ""
+	for id, c := range b.o.Channels {
+		if slices.Contains(c.Clusters, cluster) && (best == "" || id < best) {
+			best = id
 		}
 	}
-	return t, &engine.Problem{Code: "wrong_channel", Text: t.Cluster + " is not worked on from this channel.",
-		Next: "Use the channel of its team."}
+	return best
 }

@@ -100,7 +100,6 @@ func (b *Bot) newSubmitted(ctx context.Context, who asker, s Submission) (map[st
 	if who.channel = s.Ref; who.channel == "" {
 		who.channel = s.Reply.Channel
 	}
-	who.reply.Channel = who.channel
 	line := Line{Verb: Verb(s.Values["verb"])}
 	if !slices.Contains([]Verb{VerbDiscover, VerbPlan, VerbRun}, line.Verb) {
 		line.Verb = VerbDiscover
@@ -108,7 +107,7 @@ func (b *Bot) newSubmitted(ctx context.Context, who asker, s Submission) (map[st
 	bad := map[string]string{}
 	if !assign(&line.Target, s.Values["host"], parseHost) {
 		bad["host"] = who.l.text(kBadHost, args{"word": plain(clip(s.Values["host"], 60))})
-	} else if _, err := b.target(who, line.Target); err != nil {
+	} else if err := b.placed(&who, line.Target); err != nil {
 		bad["host"] = flat(firstText(b.apology(who.l, err)))
 	}
 	if v := strings.TrimSpace(s.Values["schema"]); v != "" && line.Verb != VerbDiscover && !addPatterns(&line.Select.Schemas, v) {
@@ -119,6 +118,20 @@ func (b *Bot) newSubmitted(ctx context.Context, who asker, s Submission) (map[st
 	}
 	m, err := b.do(ctx, who, line)
 	return nil, b.answer(ctx, who, m, err)
+}
+
+// placed finds the channel for a form that was opened outside of one, and checks the target.
+func (b *Bot) placed(who *asker, name string) error {
+	if who.channel == "" {
+		t, err := b.o.Targets.Find(name)
+		if err != nil {
+			return err
+		}
+		who.channel = b.channelOf(t.Cluster)
+	}
+	who.reply.Channel = who.channel
+	_, err := b.target(*who, name)
+	return err
 }
 
 // firstText is the first sentence of a message.

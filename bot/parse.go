@@ -29,7 +29,13 @@ func Parse(text string) (Line, error) {
 			return Line{}, err
 		}
 	}
-	return p.out, p.complete(arg)
+	if err := p.complete(arg); err != nil {
+		return Line{}, err
+	}
+	if len(p.out.String()) > maxLine { // quoting makes it longer, and it must read back
+		return Line{}, &Misread{key: kLineTooLong, Line: line}
+	}
+	return p.out, nil
 }
 
 // parser walks the words behind the verb.

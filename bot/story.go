@@ -239,19 +239,30 @@ func (s *scene) setting() ([]Post, error) {
 	return s.said(k, args{"name": code(c.Name), "host": code(s.job.Host), "before": code(c.Before), "after": code(c.After)})
 }
 
-// reasons are a guard's refusals in words, one each.
-func reasons(data json.RawMessage) []string {
-	var v guard.Verdict
-	if err := json.Unmarshal(data, &v); err != nil {
-		return nil
-	}
-	var out []string
+// reasons are a guard's refusals in words, one each: those with a cause first, and what could not
+// be learned only when nothing else refused.
+func reasons(v guard.Verdict) []string {
+	var known, unknown []string
 	for _, f := range v.Findings {
-		if f.Refused && f.Sentence != "" && !slices.Contains(out, f.Sentence) {
-			out = append(out, clip(f.Sentence, 300))
+		to := &known
+		if f.Unknown {
+			to = &unknown
+		}
+		if f.Refused && f.Sentence != "" && !slices.Contains(*to, f.Sentence) {
+			*to = append(*to, clip(f.Sentence, 300))
 		}
 	}
-	return out
+	if len(known) > 0 {
+		return known
+	}
+	return unknown
 }
 
-func refused(f guard.Finding) bool { return f.Refused }
+// reasonsOf are the refusals in an event's data.
+func reasonsOf(data json.RawMessage) []string {
+	var v guard.Verdict
+	if err := json.Unmarshal(data, &v); err != nil {
+		return nil // a job that ended without a verdict
+	}
+	return reasons(v)
+}

@@ -232,7 +232,7 @@ func (c *checker) input(at string, b node) {
 		c.object(at, b.child("hint"), maxInputLabel, sdk.PlainTextType)
 	}
 	e := b.child("element")
-	c.id(at+"/action_id", e.text("action_id"), true)
+	c.id("action_id", e.text("action_id"), true)
 	switch e.text("type") {
 	case "plain_text_input":
 		limit, ok := e["max_length"].(float64)

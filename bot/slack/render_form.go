@@ -10,9 +10,6 @@ import (
 	"mysql-recycler/bot"
 )
 
-// inputAction is the action id of every input; the block id tells which input it is.
-const inputAction = "v"
-
 // formRef travels in a form's private metadata: where the answer goes when the form comes back,
 // because a submission names neither a channel nor a response URL.
 type formRef struct {
@@ -81,7 +78,7 @@ func drawInput(in bot.Input) *sdk.InputBlock {
 }
 
 func drawEntry(in bot.Input) *sdk.PlainTextInputBlockElement {
-	el := sdk.NewPlainTextInputBlockElement(nil, inputAction)
+	el := sdk.NewPlainTextInputBlockElement(nil, in.ID)
 	el.Multiline = in.Multi
 	limit := maxText
 	if in.MaxLen > 0 {
@@ -116,7 +113,7 @@ func drawChoice(in bot.Input) sdk.BlockElement {
 	if len(opts) == 0 {
 		return nil
 	}
-	el := sdk.NewOptionsSelectBlockElement(sdk.OptTypeStatic, nil, inputAction, opts...)
+	el := sdk.NewOptionsSelectBlockElement(sdk.OptTypeStatic, nil, in.ID, opts...)
 	el.InitialOption = initial
 	return el
 }

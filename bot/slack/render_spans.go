@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	sdk "github.com/slack-go/slack"
 
@@ -105,15 +107,33 @@ func plain(sp bot.Span) string {
 func inline(spans []bot.Span, n int) string {
 	var b strings.Builder
 	for _, sp := range spans {
-		left := n - size(b.String())
+		left := n - size(b.String()) - 1
 		if left <= 0 {
 			break
 		}
-		if s := inlineSpan(sp, left); size(s) <= left {
-			b.WriteString(s)
+		s := inlineSpan(sp, left)
+		if size(s) > left {
+			continue
 		}
+		if touching(b.String(), s) {
+			b.WriteByte(' ')
+		}
+		b.WriteString(s)
 	}
 	return b.String()
+}
+
+// touching says whether a marker would stand inside a word, where Slack does not see it and shows
+// what is between the markers as plain mrkdwn.
+func touching(before, s string) bool {
+	last, _ := utf8.DecodeLastRuneInString(before)
+	next, _ := utf8.DecodeRuneInString(s)
+	if before == "" || s == "" {
+		return false
+	}
+	marker := func(r rune) bool { return r == '`' || r == '*' || r == ':' }
+	word := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+	return word(last) && marker(next) && next != ':' || marker(last) && word(next) && last != ':' || marker(last) && marker(next)
 }
 
 func inlineSpan(sp bot.Span, n int) string {

@@ -208,11 +208,18 @@ func (s *sender) anew(ctx context.Context, q bot.Queued, ch string, m bot.Messag
 	s.post(ctx, withTS(q, ""), ch, m, "")
 }
 
-// misplaced handles a channel that cannot take a message: a parent goes to the fallback channel,
-// once; anything else waits for an invitation, or is given up when that cannot help.
+// misplaced handles a channel that cannot take a message: it goes to the fallback channel, once,
+// and its thread follows; without one it waits for an invitation, or is given up when that cannot
+// help. A reply first waits for its parent to move.
 func (s *sender) misplaced(ctx context.Context, q bot.Queued, ch string, m bot.Message, why error) {
 	s.tell(ctx, q, why)
-	if to := s.c.o.Fallback; to != "" && ch != to && q.Parent == "" && s.once(q.Key) {
+	to := s.c.o.Fallback
+	elsewhere := to != "" && ch != to
+	if elsewhere && q.Parent != "" && q.Attempts < 3 {
+		s.putOff(ctx, q, 5*s.c.o.Tuning.Retry, why, false)
+		return
+	}
+	if elsewhere && s.once(q.Key) {
 		s.mu.Lock()
 		s.moved[q.Key] = to
 		s.mu.Unlock()

@@ -271,7 +271,7 @@ func newStage(t *testing.T, setup func(*Options)) *stage {
 // coldStage is a stage whose client does not run yet.
 func coldStage(t *testing.T, setup func(*Options)) *stage {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	srv, err := sandbox.Start(ctx, sandbox.Config{Seed: 7})
 	require.NoError(t, err)
 	s := &stage{t: t, ctx: ctx, srv: srv, sb: &sandbox.Client{BaseURL: srv.URL()}, in: newInbox(), out: newOutbox(),

@@ -41,6 +41,7 @@ type base struct {
 	nowMS string // expression: epoch milliseconds of the database's clock
 	pool  any    // *sql.DB of the writer, or *pgxpool.Pool
 	path  string // SQLite: the file; PostgreSQL: empty
+	copy  func(ctx context.Context, to string) error
 	close func() error
 }
 
@@ -72,9 +73,11 @@ func Open(ctx context.Context, url string, log *zap.Logger, opts ...Option) (*DB
 	switch {
 	case strings.HasPrefix(url, sqliteScheme):
 		d, err = openSQLite(ctx, strings.TrimPrefix(url, sqliteScheme))
+	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
+		d, err = openPostgres(ctx, url)
 	default:
 		// The URL may hold a password: it is not repeated.
-		return nil, errors.New("open storage: the url must start with sqlite://")
+		return nil, errors.New("open storage: the url must start with sqlite:// or postgres://")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open storage: %w", err)
@@ -88,7 +91,17 @@ func Open(ctx context.Context, url string, log *zap.Logger, opts ...Option) (*DB
 // Close closes the connections. A transaction that runs is rolled back.
 func (db *DB) Close() error { return db.d.base().close() }
 
-// Pool is the driver's pool for the queue: *sql.DB (one connection) on SQLite.
+// Backup writes a consistent copy to the new file to, which only its owner may read, while writes
+// go on. On PostgreSQL it is a *engine.Problem: there copies are the operator's.
+func (db *DB) Backup(ctx context.Context, to string) error {
+	if err := db.d.base().copy(ctx, to); err != nil {
+		return fmt.Errorf("back up the database: %w", err)
+	}
+	return nil
+}
+
+// Pool is the driver's pool for the queue: *sql.DB (one connection) on SQLite, *pgxpool.Pool on
+// PostgreSQL.
 func (db *DB) Pool() any { return db.d.base().pool }
 
 // InTx runs fn in one writing transaction and commits when it returns nil. Inside fn only tx may

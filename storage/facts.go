@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
@@ -62,7 +63,7 @@ func (s *Facts) Jobs(ctx context.Context, requestID string) ([]engine.Job, error
 	return jobs, nil
 }
 
-// listings are the filters of Requests. $1 is the filter's argument, $2 the limit.
+// listings are the filters of Requests. $1 is the filter's argument.
 var listings = map[string]string{
 	"":        "",
 	"pending": "WHERE r.state = 'pending'",
@@ -81,13 +82,17 @@ func (s *Facts) Requests(ctx context.Context, filter, arg string, limit int) ([]
 	if filter == "history" && arg == "" {
 		where = ""
 	}
+	args, last := []any{limit}, "$1" // PostgreSQL wants every argument used
+	if strings.Contains(where, "$1") {
+		args, last = []any{arg, limit}, "$2"
+	}
 	var requests []approvals.Request
 	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
 		err := each(ctx, tx, func(row Row) error {
 			r, err := scanRequest(row)
 			requests = append(requests, r)
 			return err
-		}, "SELECT "+requestColumns+" FROM requests r "+where+" ORDER BY r.created DESC, r.id LIMIT $2", arg, limit)
+		}, "SELECT "+requestColumns+" FROM requests r "+where+" ORDER BY r.created DESC, r.id LIMIT "+last, args...)
 		for i := 0; err == nil && i < len(requests); i++ {
 			requests[i].Reviews, err = loadReviews(ctx, tx, requests[i].ID)
 		}

@@ -3,7 +3,11 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,9 +17,112 @@ import (
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
+	"mysql-recycler/storage/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if server.s != nil {
+		if err := server.s.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	if err := os.RemoveAll(template.dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// server is one PostgreSQL server for all tests, with a migrated database to copy.
+var server struct {
+	once     sync.Once
+	s        *pgtest.Server
+	template string
+	err      error
+}
+
+// template is a migrated SQLite file to copy, because migrating takes longer than most tests.
+var template struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// onPostgres reports whether a test runs under TestPostgres.
+func onPostgres(t *testing.T) bool { return strings.HasPrefix(t.Name(), "TestPostgres/") }
+
+// newPostgres makes a migrated database and returns its URL.
+func newPostgres(t *testing.T) string {
+	t.Helper()
+	server.once.Do(func() {
+		ctx := context.Background()
+		if server.s, server.err = pgtest.Start(ctx); server.err != nil {
+			return
+		}
+		var url string
+		var db *DB
+		if url, server.template, server.err = server.s.Create(ctx, ""); server.err != nil {
+			return
+		}
+		if db, server.err = Open(ctx, url, zap.NewNop()); server.err == nil {
+			server.err = db.Close()
+		}
+	})
+	require.NoError(t, server.err)
+	url, _, err := server.s.Create(t.Context(), server.template)
+	require.NoError(t, err)
+	return url
+}
+
+// newSQLite copies a migrated file and returns its URL.
+func newSQLite(t *testing.T) string {
+	t.Helper()
+	template.once.Do(func() {
+		var db *DB
+		if template.dir, template.err = os.MkdirTemp("", "storage-"); template.err != nil {
+			return
+		}
+		if db, template.err = Open(context.Background(), "sqlite://"+template.dir+"/t.db", zap.NewNop()); template.err == nil {
+			template.err = db.Close()
+		}
+	})
+	require.NoError(t, template.err)
+	b, err := os.ReadFile(template.dir + "/t.db")
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "state.db")
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	return "sqlite://" + path
+}
+
+// open opens a database and closes it with the test.
+func open(t *testing.T, url string, opts ...Option) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), url, zap.NewNop(), opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+// newDBs opens a fresh database n times, as n processes would.
+func newDBs(t *testing.T, n int, opts ...Option) []*DB {
+	t.Helper()
+	make1 := newSQLite
+	if onPostgres(t) {
+		make1 = newPostgres
+	}
+	url := make1(t)
+	var dbs []*DB
+	for range n {
+		dbs = append(dbs, open(t, url, opts...))
+	}
+	return dbs
+}
 
 var (
 	alice = approvals.Actor{Team: "T1", ID: "UALICE", Name: "alice"}
@@ -23,19 +130,16 @@ var (
 	carol = approvals.Actor{Team: "T1", ID: "UCAROL", Name: "carol"}
 )
 
-// openFile opens the file at path and closes it with the test.
+// openFile opens the SQLite file at path and closes it with the test.
 func openFile(t *testing.T, path string, opts ...Option) *DB {
 	t.Helper()
-	db, err := Open(t.Context(), "sqlite://"+path, zap.NewNop(), opts...)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	return db
+	return open(t, "sqlite://"+path, opts...)
 }
 
-// newDB opens a fresh file.
+// newDB opens a fresh database of the dialect under test.
 func newDB(t *testing.T, opts ...Option) *DB {
 	t.Helper()
-	return openFile(t, filepath.Join(t.TempDir(), "state.db"), opts...)
+	return newDBs(t, 1, opts...)[0]
 }
 
 // raw is the writing connection under everything, as an attacker with the file has it.

@@ -186,8 +186,8 @@ func TestLeaseDatabaseClock(t *testing.T) {
 
 func TestOneTakes(t *testing.T) {
 	t.Parallel()
-	db := newDB(t)
-	second := openFile(t, db.d.base().path)
+	dbs := newDBs(t, 2)
+	db, second := dbs[0], dbs[1]
 	s, _ := newRequests(db)
 	approve(t, s, recycle("R-AAAA", "h"))
 	var won atomic.Int64

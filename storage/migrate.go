@@ -8,12 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/pressly/goose/v3"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
@@ -85,32 +82,44 @@ func newer(have, know int64, program string) error {
 	}
 }
 
-// migrate brings a SQLite file to this program's schema. While it changes something no other
-// process may run jobs on the file, and an existing file is copied before.
-func (s *sqlite) migrate(ctx context.Context, log *zap.Logger, program string) error {
-	files, err := migrationFiles("sqlite")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, s.writer, files,
-		goose.WithDisableGlobalRegistry(true), goose.WithSlog(slogger(log)))
-	if err != nil {
-		return err
-	}
-	river, err := rivermigrate.New(riversqlite.New(s.writer), &rivermigrate.Config{Logger: slogger(log.WithOptions(zap.IncreaseLevel(zap.WarnLevel)))})
-	if err != nil {
-		return err
-	}
-	m := &sqliteMigration{s: s, own: p, river: river, log: log, program: program}
-	pending, err := m.pending(ctx)
-	if err != nil || !pending {
-		return err
-	}
-	return m.run(ctx)
+// migration is one attempt to bring a database to this program's schema: our tables, then the
+// queue's. Whoever runs it keeps others away.
+type migration struct {
+	db      *sql.DB // for goose and our own row
+	own     *goose.Provider
+	river   queueSchema
+	insert  string // of the row of schema_history, with the dialect's placeholders
+	log     *zap.Logger
+	program string
 }
 
-// pending compares the file with what this program knows.
-func (m *sqliteMigration) pending(ctx context.Context) (bool, error) {
+// queueSchema is the part of River's migrator used here, the same for every driver.
+type queueSchema interface {
+	AllVersions() []rivermigrate.Migration
+	ExistingVersions(ctx context.Context) ([]rivermigrate.Migration, error)
+	Migrate(ctx context.Context, direction rivermigrate.Direction, opts *rivermigrate.MigrateOpts) (*rivermigrate.MigrateResult, error)
+}
+
+// newMigration prepares a migration of a dialect's folder over db.
+func newMigration(db *sql.DB, dialect goose.Dialect, folder string, log *zap.Logger) (*migration, error) {
+	files, err := migrationFiles(folder)
+	if err != nil {
+		return nil, err
+	}
+	own, err := goose.NewProvider(dialect, db, files, goose.WithDisableGlobalRegistry(true), goose.WithSlog(slogger(log)))
+	if err != nil {
+		return nil, err
+	}
+	return &migration{db: db, own: own, log: log}, nil
+}
+
+// quiet is River's logger: its migrator tells every step.
+func quiet(log *zap.Logger) *rivermigrate.Config {
+	return &rivermigrate.Config{Logger: slogger(log.WithOptions(zap.IncreaseLevel(zap.WarnLevel)))}
+}
+
+// pending compares the database with what this program knows.
+func (m *migration) pending(ctx context.Context) (bool, error) {
 	have, know, err := m.own.GetVersions(ctx)
 	if err != nil {
 		return false, fmt.Errorf("read the schema's version: %w", err)
@@ -118,44 +127,21 @@ func (m *sqliteMigration) pending(ctx context.Context) (bool, error) {
 	if have > know {
 		var by string
 		// Best effort: the table may have changed its shape in the version we do not know.
-		_ = m.s.writer.QueryRowContext(ctx, "SELECT program FROM schema_history ORDER BY at DESC, version DESC LIMIT 1").Scan(&by)
+		_ = m.db.QueryRowContext(ctx, "SELECT program FROM schema_history ORDER BY at DESC, version DESC LIMIT 1").Scan(&by)
 		return false, newer(have, know, by)
 	}
 	existing, err := m.river.ExistingVersions(ctx)
 	if err != nil {
 		return false, fmt.Errorf("read the queue's schema version: %w", err)
 	}
+	if e, a := len(existing), len(m.river.AllVersions()); e > a {
+		return false, newer(int64(e), int64(a), "")
+	}
 	return have < know || len(existing) < len(m.river.AllVersions()), nil
 }
 
-// run migrates under the lock that workers hold.
-func (m *sqliteMigration) run(ctx context.Context) error {
-	lock, err := openLock(m.s.path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = lock.close() }() // nothing was written to it
-	wait, cancel := context.WithTimeout(ctx, migrateWait)
-	defer cancel()
-	if err := lock.wait(wait, syscall.LOCK_EX); err != nil {
-		// Whoever held it may have migrated and gone on to work.
-		if pending, perr := m.pending(ctx); perr == nil && !pending {
-			return nil
-		}
-		return &engine.Problem{
-			Code: "database_in_use",
-			Text: "The database must be migrated, but another process runs jobs on it.",
-			Next: "Stop the other recycler process, then start this one.",
-			Err:  err,
-		}
-	}
-	pending, err := m.pending(ctx)
-	if err != nil || !pending {
-		return err
-	}
-	if err := m.backup(ctx); err != nil {
-		return fmt.Errorf("copy the database before migrating: %w", err)
-	}
+// up migrates.
+func (m *migration) up(ctx context.Context) error {
 	results, err := m.own.Up(ctx)
 	if err != nil {
 		return err
@@ -167,48 +153,9 @@ func (m *sqliteMigration) run(ctx context.Context) error {
 		return nil
 	}
 	version := results[len(results)-1].Source.Version
-	_, err = m.s.writer.ExecContext(ctx, "INSERT INTO schema_history (version, program, at) VALUES (?1, ?2, "+sqliteNow+")", version, m.program)
-	if err != nil {
+	if _, err := m.db.ExecContext(ctx, m.insert, version, m.program, time.Now().UnixMilli()); err != nil {
 		return fmt.Errorf("record the migration: %w", err)
 	}
-	m.log.Info("migrated the database", zap.Int64("schema", version), zap.String("path", m.s.path))
+	m.log.Info("migrated the database", zap.Int64("schema", version))
 	return nil
-}
-
-// backup copies an existing database beside itself; a fresh file needs none.
-func (m *sqliteMigration) backup(ctx context.Context) error {
-	have, _, err := m.own.GetVersions(ctx)
-	if err != nil || have == 0 {
-		return err
-	}
-	to := fmt.Sprintf("%s.schema%d.%s", m.s.path, have, time.Now().UTC().Format("20060102T150405.000"))
-	if err := m.s.vacuumInto(ctx, to); err != nil {
-		return err
-	}
-	m.log.Info("copied the database before migrating", zap.String("path", to))
-	return nil
-}
-
-// vacuumInto writes a consistent copy to a new file that only its owner may read.
-func (s *sqlite) vacuumInto(ctx context.Context, to string) error {
-	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if _, err := s.reader.ExecContext(ctx, "VACUUM INTO ?1", to); err != nil {
-		return errors.Join(err, os.Remove(to))
-	}
-	return nil
-}
-
-// sqliteMigration is one attempt to migrate a file.
-type sqliteMigration struct {
-	s       *sqlite
-	own     *goose.Provider
-	river   *rivermigrate.Migrator[*sql.Tx]
-	log     *zap.Logger
-	program string
 }

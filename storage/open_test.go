@@ -114,6 +114,18 @@ func TestMigrationCopiesFirst(t *testing.T) {
 	require.Len(t, copies, 1, "no migration, no copy")
 }
 
+func TestBackup(t *testing.T) {
+	t.Parallel()
+	db := newDB(t)
+	s, _ := newRequests(db)
+	approve(t, s, recycle("R-AAAA", "h"))
+	to := filepath.Join(t.TempDir(), "it's a copy.db")
+	require.NoError(t, db.Backup(t.Context(), to))
+	require.Error(t, db.Backup(t.Context(), to), "nothing is overwritten")
+	_, err := NewJournal(openFile(t, to)).Job(t.Context(), "R-AAAA")
+	require.NoError(t, err)
+}
+
 // A migration waits for workers, and says who is in the way.
 func TestMigrationRefusesUnderWorkers(t *testing.T) {
 	t.Parallel()

@@ -185,8 +185,8 @@ func TestBusyHost(t *testing.T) {
 // handles on the file as two processes would have.
 func TestOneDecisionWins(t *testing.T) {
 	t.Parallel()
-	db := newDB(t)
-	second := openFile(t, db.d.base().path)
+	dbs := newDBs(t, 2)
+	db, second := dbs[0], dbs[1]
 	for round := range 5 {
 		s, h := newRequests(db)
 		o, oh := newRequests(second)

@@ -3,9 +3,11 @@ package queue
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,22 +19,75 @@ import (
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
 	"mysql-recycler/storage"
+	"mysql-recycler/storage/pgtest"
 )
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(childEnv); path != "" {
-		os.Exit(child(path))
+	if url := os.Getenv(childEnv); url != "" {
+		os.Exit(child(url))
 	}
-	goleak.VerifyTestMain(m)
+	flag.Parse()
+	// These tests wait much more than they work.
+	if err := flag.Set("test.parallel", "10"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	var problems []error
+	if server.s != nil {
+		problems = append(problems, server.s.Stop())
+	}
+	problems = append(problems, goleak.Find())
+	if err := errors.Join(problems...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// server is one PostgreSQL server for all tests.
+var server struct {
+	once sync.Once
+	s    *pgtest.Server
+	err  error
+}
+
+// onPostgres reports whether a test runs under TestPostgres.
+func onPostgres(t *testing.T) bool { return strings.HasPrefix(t.Name(), "TestPostgres/") }
+
+// fresh is the URL of an empty database of the dialect under test.
+func fresh(t *testing.T) string {
+	t.Helper()
+	if !onPostgres(t) {
+		return "sqlite://" + filepath.Join(t.TempDir(), "state.db")
+	}
+	server.once.Do(func() { server.s, server.err = pgtest.Start(context.Background()) })
+	require.NoError(t, server.err)
+	url, _, err := server.s.Create(t.Context(), "")
+	require.NoError(t, err)
+	return url
+}
+
+// TestPostgres runs all tests of this package on a real PostgreSQL server.
+func TestPostgres(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]func(*testing.T){
+		"RunsApprovedWork": TestRunsApprovedWork, "EnqueueRollsBack": TestEnqueueRollsBack,
+		"SnoozesInsteadOfFailing": TestSnoozesInsteadOfFailing, "StopAndGoOn": TestStopAndGoOn, "RowGone": TestRowGone,
+		"PauseRegion": TestPauseRegion, "RestartAfterKill": TestRestartAfterKill,
+		"TakeoverByOtherProcess": TestTakeoverByOtherProcess, "LongJobIsLeftAlone": TestLongJobIsLeftAlone,
+		"FrozenWorkerIsFenced": TestFrozenWorkerIsFenced,
+	} {
+		t.Run(name, test)
+	}
 }
 
 // wait bounds every poll of these tests; the machine may be busy.
 const wait = 60 * time.Second
 
-// openAt opens the file at path for a test.
-func openAt(t *testing.T, path string) *storage.DB {
+// open opens a database for a test.
+func open(t *testing.T, url string) *storage.DB {
 	t.Helper()
-	db, err := storage.Open(t.Context(), "sqlite://"+path, zap.NewNop())
+	db, err := storage.Open(t.Context(), url, zap.NewNop())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db
@@ -143,7 +198,7 @@ func nothing(context.Context) error { return nil }
 
 func TestRunsApprovedWork(t *testing.T) {
 	t.Parallel()
-	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
+	db := open(t, fresh(t))
 	q := newQueue(t, db, walk(db, "me", time.Second, nothing), Options{Regions: map[string]int{"": 2, "eu": 2}})
 	require.NoError(t, q.Start(t.Context()))
 	for i := range 6 {
@@ -160,7 +215,7 @@ func TestRunsApprovedWork(t *testing.T) {
 // A failed review must take the River row with it.
 func TestEnqueueRollsBack(t *testing.T) {
 	t.Parallel()
-	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
+	db := open(t, fresh(t))
 	q := newQueue(t, db, nil, Options{})
 	boom := errors.New("boom")
 	err := db.InTx(t.Context(), func(ctx context.Context, tx storage.Tx) error {
@@ -180,7 +235,7 @@ func TestEnqueueRollsBack(t *testing.T) {
 // Held and lost leases and a runner that returns early are no failures: the job goes on.
 func TestSnoozesInsteadOfFailing(t *testing.T) {
 	t.Parallel()
-	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
+	db := open(t, fresh(t))
 	var mu sync.Mutex
 	answers := []error{engine.ErrLeaseHeld, fmt.Errorf("write: %w", engine.ErrLeaseLost), nil, errors.New("the server is away")}
 	good := walk(db, "me", time.Second, nothing)
@@ -198,8 +253,12 @@ func TestSnoozesInsteadOfFailing(t *testing.T) {
 	approve(t, db, q, "R-AAAA", "db-1", "")
 	ended(t, db, "R-AAAA")
 	var attempts, failures int
+	count := "json_array_length(errors)"
+	if onPostgres(t) {
+		count = "array_length(errors, 1)"
+	}
 	require.NoError(t, db.Read(t.Context(), func(ctx context.Context, tx storage.Tx) error {
-		return tx.QueryRow(ctx, "SELECT attempt, json_array_length(errors) FROM river_job").Scan(&attempts, &failures)
+		return tx.QueryRow(ctx, "SELECT attempt, "+count+" FROM river_job").Scan(&attempts, &failures)
 	}))
 	require.Equal(t, 1, failures, "only the true error is one")
 	require.Equal(t, 2, attempts)
@@ -208,8 +267,7 @@ func TestSnoozesInsteadOfFailing(t *testing.T) {
 // Stop ends claiming, then contexts; the job goes on at once with the next start.
 func TestStopAndGoOn(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "state.db")
-	db := openAt(t, path)
+	db := open(t, fresh(t))
 	running := make(chan struct{})
 	q := newQueue(t, db, walk(db, "first", time.Second, func(ctx context.Context) error {
 		close(running)
@@ -237,7 +295,7 @@ func TestStopAndGoOn(t *testing.T) {
 // A job whose River row is gone (retention, a restored backup) is run all the same.
 func TestRowGone(t *testing.T) {
 	t.Parallel()
-	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
+	db := open(t, fresh(t))
 	q := newQueue(t, db, walk(db, "me", time.Second, nothing), Options{Regions: one()})
 	approve(t, db, q, "R-AAAA", "db-1", "")
 	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx storage.Tx) error {
@@ -250,7 +308,7 @@ func TestRowGone(t *testing.T) {
 
 func TestPauseRegion(t *testing.T) {
 	t.Parallel()
-	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
+	db := open(t, fresh(t))
 	q := newQueue(t, db, walk(db, "me", time.Second, nothing), Options{Regions: map[string]int{"": 2, "eu": 2}})
 	require.NoError(t, q.Start(t.Context()))
 	require.Eventually(t, func() bool { return q.PauseRegion(t.Context(), "eu") == nil }, wait, 20*time.Millisecond)

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivertype"
 	"go.uber.org/zap"
@@ -39,6 +42,13 @@ func (q *Queue) connect() error {
 			return err
 		}
 		q.rows, q.life = riverRows[*sql.Tx]{client}, client
+		return nil
+	case *pgxpool.Pool:
+		client, err := river.NewClient(riverpgxv5.New(pool), q.config())
+		if err != nil {
+			return err
+		}
+		q.rows, q.life = riverRows[pgx.Tx]{client}, client
 		return nil
 	default:
 		return fmt.Errorf("no queue on %T", pool)

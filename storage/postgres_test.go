@@ -1,0 +1,59 @@
+package storage
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// TestPostgres runs the tests that know no dialect on a real PostgreSQL server: newDB looks at
+// the name they run under.
+func TestPostgres(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]func(*testing.T){
+		"RequestRoundTrip": TestRequestRoundTrip, "ReviewApproves": TestReviewApproves, "ReviewConflicts": TestReviewConflicts,
+		"ReviewNeedsWorkAndQueue": TestReviewNeedsWorkAndQueue, "TwoApprovalsAndDenial": TestTwoApprovalsAndDenial,
+		"BusyHost": TestBusyHost, "OneDecisionWins": TestOneDecisionWins, "NewID": TestNewID,
+		"JournalStepRoundTrip": TestJournalStepRoundTrip, "SettingKeepsFirstValue": TestSettingKeepsFirstValue,
+		"LeaseFencing": TestLeaseFencing, "LeaseDatabaseClock": TestLeaseDatabaseClock, "OneTakes": TestOneTakes,
+		"Discoveries": TestDiscoveries, "OutboxRevisions": TestOutboxRevisions,
+		"OutboxRoutine": TestOutboxRoutineNeverHidesADecision, "OutboxOrder": TestOutboxOrder, "OutboxPrune": TestOutboxPrune,
+		"OutboxPruneKeepsLiveStories": TestOutboxPruneKeepsLiveStories, "Inbox": TestInbox, "ListsAndWants": TestListsAndWants,
+		"EventsAppearInOrder": TestEventsAppearInOrder, "SchemaRefuses": TestSchemaRefuses,
+		"SchemaAcceptsTheTrueWay": TestSchemaAcceptsTheTrueWay, "EveryTriggerStopsSomething": TestEveryTriggerStopsSomething,
+	} {
+		t.Run(name, test)
+	}
+}
+
+// Several nodes start on one empty database at the same moment.
+func TestPostgresOpenConcurrently(t *testing.T) {
+	t.Parallel()
+	newPostgres(t) // boots the server
+	url, _, err := server.s.Create(t.Context(), "")
+	require.NoError(t, err)
+	var g errgroup.Group
+	for range 4 {
+		g.Go(func() error {
+			db, err := Open(t.Context(), url, zap.NewNop())
+			if err != nil {
+				return err
+			}
+			return db.Close()
+		})
+	}
+	require.NoError(t, g.Wait())
+}
+
+// A password in the URL is never repeated.
+func TestPostgresHidesPassword(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"postgres://u:hunter2@/x?host=/nowhere", "postgres://u:hunter2@[/x?sslmode=bad"} {
+		_, err := Open(t.Context(), url, zap.NewNop())
+		require.Error(t, err)
+		require.False(t, strings.Contains(err.Error(), "hunter2"), err)
+	}
+}

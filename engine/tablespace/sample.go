@@ -132,7 +132,7 @@ func (s *sampler) ends(ctx context.Context, name, partition string, least, great
 // of the stratum when fewer rows lie before it. (n-1)/distance is free of bias for keys missing at
 // random and exact for keys without gaps.
 func (s *sample) density(at, end uint64, keys [][]byte, each int) float64 {
-	if !s.axis.measures() || end <= at {
+	if !s.axis.measures() || end < at {
 		return -1
 	}
 	within, last := 0, at
@@ -149,7 +149,7 @@ func (s *sample) density(at, end uint64, keys [][]byte, each int) float64 {
 	if within == each && last > at {
 		return float64(within-1) / float64(last-at)
 	}
-	return float64(within) / float64(end-at)
+	return float64(within) / float64(end-at+1) // both ends belong to it
 }
 
 // records runs one sampling query; the first column is the key.

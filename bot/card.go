@@ -73,10 +73,15 @@ func (v view) deadline(b *builder) {
 	if v.approvers != "" {
 		need = append(need, b.l.say(kFrom, args{"names": plain(v.approvers)})...)
 	}
-	b.context(join(" · ", need,
-		b.l.say(kExpires, args{"at": when(v.r.Expires)}),
-		b.l.say(kDigest, args{"digest": code(v.r.Digest[:min(8, len(v.r.Digest))])}))...)
+	small := [][]Span{need, b.l.say(kExpires, args{"at": when(v.r.Expires)})}
+	if v.r.Plan != nil {
+		small = append(small, b.l.say(kDigest, args{"digest": code(digest8(v.r.Digest))}))
+	}
+	b.context(join(" · ", small...)...)
 }
+
+// digest8 is as much of a digest as people compare.
+func digest8(d string) string { return d[:min(8, len(d))] }
 
 // reviewers names who decided so.
 func reviewers(r approvals.Request, d approvals.Decision) string {
@@ -111,7 +116,7 @@ func (v view) confirm(l Locale) *Confirm {
 	}
 	tables, _, gain, estimate := v.r.Plan.Totals()
 	c.Text = clip(l.text(kConfirmRecycle, args{"target": plain(clip(v.r.Target, 80)), "n": plainInt(tables), "gain": plain(bytesOf(gain)),
-		"time": plain(l.about(estimate)), "digest": plain(v.r.Digest[:min(8, len(v.r.Digest))])}), 290)
+		"time": plain(l.about(estimate)), "digest": plain(digest8(v.r.Digest))}), 290)
 	return c
 }
 
@@ -141,8 +146,10 @@ func (v view) decisions(b *builder) {
 			b.context(b.l.say(kApprovedByPolicy, nil)...)
 			continue
 		}
-		spans := append([]Span{emoji(icon), plain(" ")}, b.l.say(k, args{"who": mention(x.Reviewer), "at": when(x.At),
-			"digest": code(x.Digest[:min(8, len(x.Digest))])})...)
+		spans := append([]Span{emoji(icon), plain(" ")}, b.l.say(k, args{"who": mention(x.Reviewer), "at": when(x.At)})...)
+		if v.r.Plan != nil { // the digest of a discovery binds a name and tells a reader nothing
+			spans = append(append(spans, plain(" · ")), b.l.say(kDigest, args{"digest": code(digest8(x.Digest))})...)
+		}
 		if x.Comment != "" {
 			spans = append(spans, plain(" "))
 			spans = append(spans, b.l.say(kComment, args{"text": plain(clip(x.Comment, 500))})...)

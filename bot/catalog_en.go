@@ -57,7 +57,7 @@ var english = map[key]string{
 	kHelpVersion:  "my version",
 	kHelpHelp:     "this list, or one command with its flags",
 	kHelpTry:      "Try {a}, then {b}.",
-	kHelpFoot:     "Nothing touches a host before someone else approved it. Primaries are never touched.",
+	kHelpFoot:     "Nothing touches a host before someone else approved it. Primaries are protected.",
 
 	// Columns.
 	kColCommand:   "Command",
@@ -123,6 +123,7 @@ var english = map[key]string{
 	kMayApproveOn:   "You may approve other people's work on: {clusters}",
 	kMayAskOn:       "You may ask for work on: {clusters}",
 	kWhoamiSmall:    "I answer you in {locale}; your chat profile sets the language.",
+	kLanguage:       "English",
 	kVersion:        "mysql-recycler {version}",
 	kHomeTitle:      "MySQL recycler",
 	kHomeWaiting:    "Waiting for you",
@@ -225,9 +226,9 @@ var english = map[key]string{
 	kCancelForm:          "Back",
 
 	// The card: what was decided.
-	kApprovedBy:            "Approved by {who}, {at} · plan {digest}",
+	kApprovedBy:            "Approved by {who}, {at}",
 	kApprovedByPolicy:      "Approved by the policy: a discovery needs no second person here.",
-	kDeniedBy:              "Denied by {who}, {at} · plan {digest}",
+	kDeniedBy:              "Denied by {who}, {at}",
 	kComment:               "“{text}”",
 	kHeadDenied:            "{target}: denied",
 	kSumDenied:             "{id} on {target} was denied by {by}.",
@@ -326,7 +327,7 @@ var english = map[key]string{
 	kFinalDone:         "{host} is done: {given} given back in {time} ({predicted} predicted).",
 	kFinalFailed:       "{host} failed after {n} of {m} tables: {why}",
 	kFinalCancelled:    "{host} was cancelled after {n} of {m} tables; {given} given back.",
-	kFinalRefused:      "{host} is protected; nothing further is executed there. {why}",
+	kFinalRefused:      "{host} is protected; nothing further is executed there.",
 	kMeasured:          "Before and after are the server's own tablespace sizes.",
 	kLookFailed:        "The discovery of {target} failed: {why}",
 	kLookCancelled:     "The discovery of {target} was cancelled.",

@@ -206,7 +206,7 @@ func (b *Bot) want(ctx context.Context, who asker, line Line) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	live := slices.DeleteFunc(jobs, func(j engine.Job) bool { return j.State.Final() })
+	live := slices.DeleteFunc(slices.Clone(jobs), func(j engine.Job) bool { return j.State.Final() })
 	if len(live) == 0 {
 		return Message{}, &engine.Problem{Code: "nothing_running", Text: r.ID + " is not running: it is " + string(r.State) + endedAs(jobs) + ".",
 			Next: "status " + r.ID + " shows what became of it."}

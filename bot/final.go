@@ -133,8 +133,12 @@ func (s *scene) final() ([]Post, error) {
 	b.summary(k, a)
 	b.text(append(append(s.told(), plain(" ")), s.l.say(k, a)...)...)
 	if s.e.Kind == engine.EventJobRefused {
-		for _, why := range reasonsOf(s.e.Data) {
-			b.text(plain("• " + why))
+		why := reasonsOf(s.e.Data)
+		if len(why) == 0 && s.job.Reason != "" {
+			why = []string{clip(s.job.Reason, 900)}
+		}
+		for _, x := range why {
+			b.text(plain("• " + x))
 		}
 	}
 	s.measured(b, t)

@@ -123,6 +123,7 @@ const (
 	kMayApproveOn   key = "may_approve_on"
 	kMayAskOn       key = "may_ask_on"
 	kWhoamiSmall    key = "whoami_small"
+	kLanguage       key = "language"
 	kVersion        key = "version"
 	kHomeTitle      key = "home_title"
 	kHomeWaiting    key = "home_waiting"

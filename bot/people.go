@@ -99,7 +99,7 @@ func (b *Bot) whoami(ctx context.Context, who asker) (Message, error) {
 	if len(not) > 0 {
 		m.say(kMayAskOn, args{"clusters": code(strings.Join(not, ", "))})
 	}
-	m.context(who.l.say(kWhoamiSmall, args{"locale": plain(string(who.l))})...)
+	m.context(who.l.say(kWhoamiSmall, args{"locale": plain(who.l.text(kLanguage, nil))})...)
 	return m.m, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
@@ -23,7 +22,8 @@ type scene struct {
 	l    Locale
 	jobs []engine.Job
 	job  engine.Job // the event's; zero when it has none
-	now  time.Time
+
+	actor approvals.Actor // who did it; zero: the engine
 }
 
 // step is the event's table.
@@ -130,7 +130,7 @@ func (d *draft) turns(s *scene) ([]Post, error) {
 	}
 	t := sum([]engine.Job{s.job})
 	a := args{"host": code(s.job.Host), "n": plainInt(min(t.ended+1, t.tables)), "m": plainInt(t.tables), "id": code(s.r.ID),
-		"done": plainInt(t.ended), "who": Span{User: s.e.Actor}}
+		"done": plainInt(t.ended), "who": mention(s.actor)}
 	switch s.e.Kind {
 	case engine.EventJobStarted:
 		_, bytes, gain, estimate := s.job.Plan.Totals()

@@ -160,7 +160,10 @@ func (d *draft) event(ctx context.Context, e engine.Event) error {
 		d.order = append(d.order, r.ID)
 	}
 	r := d.reqs[e.RequestID]
-	s := &scene{r: r, e: e, l: d.shared(r.Channel), jobs: d.jobs[r.ID], now: d.o.Tuning.Now()}
+	s := &scene{r: r, e: e, l: d.shared(r.Channel), jobs: d.jobs[r.ID]}
+	if e.Actor != "" {
+		s.actor = approvals.Actor{Team: r.Requester.Team, ID: e.Actor, Name: d.name(ctx, r.Requester.Team, e.Actor)}
+	}
 	for _, j := range s.jobs {
 		if j.ID == e.JobID {
 			s.job = j

@@ -157,6 +157,13 @@ func quote(s string) string {
 const plainWord = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._*?:/@%-"
 
 // formatShare writes a share so that parseShare reads the same number.
-func formatShare(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+func formatShare(f float64) string {
+	if s := strconv.FormatFloat(math.Round(f*100), 'f', -1, 64) + "%"; f >= 0.01 {
+		if again, ok := parseShare(s); ok && again == f {
+			return s
+		}
+	}
+	return strconv.FormatFloat(f, 'f', -1, 64)
+}
 
 var _ fmt.Stringer = Line{}

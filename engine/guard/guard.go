@@ -63,7 +63,9 @@ func (g *Guard) Ask(ctx context.Context, s Subject) Verdict {
 	for range g.validators {
 		select {
 		case a := <-answers:
-			findings[a.n] = a.f
+			if a.f.Refused || ctx.Err() == nil { // an acceptance after the time is none
+				findings[a.n] = a.f
+			}
 		case <-ctx.Done():
 			return g.verdict(s, findings)
 		}

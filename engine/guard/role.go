@@ -19,7 +19,7 @@ func (v role) Judge(_ context.Context, s Subject) Finding {
 	is := roleNow(s)
 	evidence := s.evidence("role %s, approved %s", is, orNone(string(s.Expect.Role)))
 	if s.Expect.Role != "" && is != s.Expect.Role {
-		return s.refuse(v, fmt.Sprintf("%s is a %s now; a %s was approved", s.name(), is, s.Expect.Role), evidence)
+		return s.refuse(v, fmt.Sprintf("%s is %s now; %s was approved", s.name(), article(is), article(s.Expect.Role)), evidence)
 	}
 	switch is {
 	case topology.RoleReplica, topology.RoleIntermediate:
@@ -29,7 +29,7 @@ func (v role) Judge(_ context.Context, s Subject) Finding {
 		}
 		return s.refuse(v, fmt.Sprintf("%s is the primary of %s", s.name(), orNone(s.Topology.Cluster)), evidence)
 	default:
-		return s.refuse(v, fmt.Sprintf("%s is a %s server; only replicas are rebuilt", s.name(), is), evidence)
+		return s.refuse(v, fmt.Sprintf("%s is %s; only replicas are rebuilt", s.name(), article(is)), evidence)
 	}
 	if s.Topology.Partial && !s.Expect.AllowPartial {
 		return s.unknown(v, fmt.Sprintf("the topology of %s is known in part only", orNone(s.Topology.Cluster)), partialEvidence(s.Topology))
@@ -42,7 +42,24 @@ func (v role) Judge(_ context.Context, s Subject) Finding {
 			return s.unknown(v, fmt.Sprintf("the source of %s, %s, is not known in the topology", s.name(), l.Source), evidence)
 		}
 	}
-	return s.accept(v, fmt.Sprintf("%s is a %s, as the topology says", s.name(), is), evidence)
+	return s.accept(v, fmt.Sprintf("%s is %s, as the topology says", s.name(), article(is)), evidence)
+}
+
+// article is a role with its article, in words people use.
+func article(r topology.Role) string {
+	switch r {
+	case topology.RoleIntermediate:
+		return "an intermediate"
+	case topology.RoleStandalone:
+		return "a standalone server"
+	case topology.RoleUnknown:
+		return "a server of unknown role"
+	case topology.RoleRelay:
+		return "a binlog server"
+	case topology.RoleGroupMember:
+		return "a group member"
+	}
+	return "a " + string(r)
 }
 
 // roleNow is the role by the instance's own word, corrected by what only the walk can know: a

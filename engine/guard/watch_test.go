@@ -1,0 +1,186 @@
+package guard_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/guard"
+	"mysql-recycler/engine/mysqltest"
+	"mysql-recycler/engine/topology"
+)
+
+// permit asks for node n with a plan made from the given walk.
+func (l *lab) permit(t *testing.T, g *guard.Guard, topo topology.Topology, n int) []string {
+	t.Helper()
+	v, err := g.Permit(t.Context(), l.session(t, n), topo, l.expect(t, topo, n))
+	require.Equal(t, v.Allowed(), err == nil)
+	return v.Reasons()
+}
+
+// write makes the primary write something.
+func (l *lab) write(t *testing.T) {
+	t.Helper()
+	require.NoError(t, l.Nodes[0].Exec(t.Context(), "CREATE OR REPLACE VIEW mysql.tick AS SELECT 1; DROP VIEW mysql.tick"))
+}
+
+// The servers that fool a single check, on real servers: each is refused for what gives it away.
+func TestOddServers(t *testing.T) {
+	t.Parallel()
+	l := start(t, mysqltest.Options{Flavor: mysqltest.MariaDB, Shape: "1+2"})
+	g := guard.Default(guard.ExternalConfig{})
+	ctx := t.Context()
+	topo := l.walk(t, 0)
+	require.Empty(t, l.permit(t, g, topo, 1))
+
+	require.NoError(t, l.Nodes[1].Exec(ctx, "SET GLOBAL read_only=0"))
+	require.Equal(t, []string{"db-prod-2 accepts writes (read_only=0)"}, l.permit(t, g, topo, 1), "a replica with read_only off")
+	require.NoError(t, l.Nodes[1].Exec(ctx, "SET GLOBAL read_only=1"))
+	require.Empty(t, l.permit(t, g, topo, 1))
+
+	require.NoError(t, l.Nodes[0].Exec(ctx, "SET GLOBAL read_only=1"))
+	require.Equal(t, []string{"db-prod-1 does not replicate from any server", "db-prod-1 has no replication source and 2 replicas",
+		"db-prod-1 is the primary of prod"}, l.permit(t, g, l.walk(t, 0), 0), "a primary with read_only on")
+	require.NoError(t, l.Nodes[0].Exec(ctx, "SET GLOBAL read_only=0"))
+
+	// A write of its own on a replica that went back to read_only at once.
+	require.NoError(t, l.Nodes[2].Exec(ctx, "CREATE DATABASE own_write"))
+	require.Regexp(t, "^db-prod-3 is written to: transactions of its own since", l.permit(t, g, topo, 2)[0])
+
+	require.NoError(t, l.Nodes[2].Exec(ctx, "STOP SLAVE; RESET SLAVE"))
+	require.Contains(t, l.permit(t, g, topo, 2), "db-prod-3 has a replication channel that never read from its source",
+		"RESET SLAVE without ALL leaves a row that looks like replication")
+
+	require.NoError(t, l.Nodes[1].Kill())
+	require.NoError(t, l.Nodes[2].Kill())
+	require.Eventually(t, func() bool { // a dump thread notices when it has something to send
+		l.write(t)
+		alone := l.walk(t, 0)
+		primary, _ := alone.Find("db-prod-1")
+		return primary.Role == topology.RoleStandalone
+	}, 20*time.Second, 50*time.Millisecond)
+	alone := l.walk(t, 0)
+	require.True(t, alone.Partial)
+	require.Subset(t, l.permit(t, g, alone, 0), []string{"db-prod-1 accepts writes (read_only=0)",
+		"db-prod-1 does not replicate from any server", "db-prod-1 is a standalone server; only replicas are rebuilt"},
+		"a primary whose replicas are all down")
+}
+
+// Of two servers that replicate from each other the writable one is refused and the read-only one
+// is an intermediate like any other, as long as nothing of it is replicated.
+func TestDualPrimary(t *testing.T) {
+	t.Parallel()
+	l := start(t, mysqltest.Options{Flavor: mysqltest.MySQL, Shape: "dual"})
+	g := guard.Default(guard.ExternalConfig{})
+	topo := l.walk(t, 0)
+	require.Equal(t, []string{"db-prod-1 accepts writes (read_only=0)", "db-prod-1 is the primary of prod"}, l.permit(t, g, topo, 0))
+	require.Empty(t, l.permit(t, g, topo, 1))
+	e := l.expect(t, topo, 1)
+	e.Replicated = true
+	v, err := g.Permit(t.Context(), l.session(t, 1), topo, e)
+	require.Error(t, err)
+	require.Equal(t, []string{"a replicated rebuild on db-prod-2 would create an errant GTID"}, v.Reasons())
+
+	require.NoError(t, l.Nodes[1].Exec(t.Context(), "SET GLOBAL super_read_only=0; SET GLOBAL read_only=0"))
+	require.Subset(t, l.permit(t, g, l.walk(t, 0), 1), []string{"db-prod-2 accepts writes (read_only=0)", "db-prod-2 is the primary of prod"})
+}
+
+// The watch sees a promotion, a new replica, another system changing its mind, and a server that
+// stops answering; it ends quietly when its caller is done.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	l := start(t, mysqltest.Options{Flavor: mysqltest.MariaDB, Shape: "1+2"})
+	tr := newTruth(t)
+	tr.say(`{"role":"replica"}`)
+	g := guard.Default(guard.ExternalConfig{URL: tr.URL + "/{name}", Path: "role", Replica: []string{"replica"}})
+	topo := l.walk(t, 0)
+	e := l.expect(t, topo, 1)
+
+	watch := func(during func()) (error, time.Duration) {
+		t.Helper()
+		srv, err := l.access.Open(t.Context(), addr(t, l.Nodes[1]))
+		require.NoError(t, err)
+		defer func() { require.NoError(t, srv.Close()) }()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		result := make(chan error, 1)
+		go func() { result <- g.Watch(ctx, srv, topo, e, 50*time.Millisecond) }()
+		before := tr.asked.Load()
+		require.Eventually(t, func() bool { return tr.asked.Load() > before+2 }, 10*time.Second, 5*time.Millisecond, "it looks again and again")
+		select {
+		case err := <-result:
+			require.NoError(t, err, "nothing has happened yet")
+		default:
+		}
+		begin := time.Now()
+		during()
+		if during == nil {
+			cancel()
+		}
+		err = <-result
+		return err, time.Since(begin)
+	}
+	refusals := func(err error) []string {
+		t.Helper()
+		var refused *guard.Refused
+		require.ErrorAs(t, err, &refused)
+		return refused.Verdict.Reasons()
+	}
+
+	err, took := watch(func() { tr.say(`{"role":"primary"}`) })
+	require.Equal(t, []string{`db-prod-2 is "primary" for the external source of truth`}, refusals(err))
+	require.Less(t, took, 2*time.Second)
+	tr.say(`{"role":"replica"}`)
+
+	err, _ = watch(func() { require.NoError(t, l.Demote(t.Context(), l.Nodes[2], l.Nodes[1])) })
+	require.Contains(t, fmt.Sprint(refusals(err)), "db-prod-2 is an intermediate now; a replica was approved")
+	require.NoError(t, l.Demote(t.Context(), l.Nodes[2], l.Nodes[0]))
+	sess := l.session(t, 1)
+	require.Eventually(t, func() bool { // the source forgets its former replica when it has something to send
+		l.write(t)
+		_, err := g.Permit(t.Context(), sess, topo, e)
+		return err == nil
+	}, 30*time.Second, 50*time.Millisecond)
+
+	err, took = watch(func() { require.NoError(t, l.Nodes[1].Pause()) })
+	require.Contains(t, fmt.Sprint(refusals(err)), "db-prod-2")
+	require.Less(t, took, 8*time.Second, "a blind watch does not go on")
+	require.NoError(t, l.Nodes[1].Continue())
+
+	srv := l.open(t, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(300*time.Millisecond, cancel)
+	require.NoError(t, g.Watch(ctx, srv, topo, e, time.Hour), "its caller is done")
+
+	err, took = watch(func() { require.NoError(t, l.Promote(t.Context(), l.Nodes[1])) })
+	require.NotEmpty(t, refusals(err))
+	require.Less(t, took, 2*time.Second)
+}
+
+// A session that would meet another server than the one opened is refused before anything is asked.
+func TestMovedAddress(t *testing.T) {
+	t.Parallel()
+	l := start(t, mysqltest.Options{Flavor: mysqltest.MariaDB, Shape: "1+1"})
+	moving := newRelay(t, l.Nodes[1].Addr())
+	a := *l.access
+	a.Hosts = append([]dbconn.Host{{Name: "vip", Addr: moving.addr}}, a.Hosts...)
+	srv, err := a.Open(t.Context(), moving.addr)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, srv.Close()) }()
+
+	moving.to.Store(l.Nodes[0].Addr())
+	_, err = srv.Session(t.Context())
+	var connect *dbconn.ConnectError
+	require.ErrorAs(t, err, &connect)
+	require.Equal(t, dbconn.ClassIdentity, connect.Class)
+
+	topo := l.walk(t, 0)
+	err = guard.Default(guard.ExternalConfig{}).Watch(t.Context(), srv, topo, l.expect(t, topo, 1), 50*time.Millisecond)
+	var refused *guard.Refused
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, []string{"vip is another server than the one approved"}, refused.Verdict.Reasons())
+}

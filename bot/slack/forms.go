@@ -108,11 +108,7 @@ func (c *Client) answerForm(ctx context.Context, a acker, in incoming, e bot.Env
 func (c *Client) trySubmit(ctx context.Context, e bot.Envelope) (problems map[string]string, s bot.Submission, v view, err error) {
 	ctx, cancel := context.WithTimeout(Fresh(ctx), handleWithin)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("handler panicked: %v", p)
-		}
-	}()
+	defer recovered(&err)
 	var p interaction
 	if err := json.Unmarshal(e.Payload, &p); err != nil {
 		return nil, s, v, fmt.Errorf("read submission: %w", err)

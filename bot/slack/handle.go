@@ -80,16 +80,19 @@ func (c *Client) handled(ctx context.Context, k string) {
 	}
 }
 
-// dispatch makes one call of the handler. A panic in it is an error like any other: one click
-// must not end the process that runs the jobs.
+// recovered makes a handler's panic an error: one click must not end the process that runs the
+// jobs.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
+	}
+}
+
+// dispatch makes one call of the handler.
 func (c *Client) dispatch(ctx context.Context, e bot.Envelope) (err error) {
 	ctx, cancel := context.WithTimeout(Fresh(ctx), handleWithin)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
-		}
-	}()
+	defer recovered(&err)
 	switch e.Kind {
 	case kindSlash:
 		var p slashPayload

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"mysql-recycler/approvals"
+	"mysql-recycler/bot"
 )
 
 // homeSeen is how long after somebody opened their home tab it is kept up to date.
@@ -62,7 +63,7 @@ func (h *homes) publish(ctx context.Context, who approvals.Actor) error {
 func (h *homes) draw(ctx context.Context, one *home, who approvals.Actor) error {
 	one.mu.Lock()
 	defer one.mu.Unlock()
-	m, err := h.c.o.Handler.Home(ctx, who)
+	m, err := h.make(ctx, who)
 	if err != nil {
 		return fmt.Errorf("make home of %s: %w", who.ID, err)
 	}
@@ -89,6 +90,12 @@ func (h *homes) draw(ctx context.Context, one *home, who approvals.Actor) error 
 	return err
 }
 
+// make asks the handler; a panic in it is an error like any other.
+func (h *homes) make(ctx context.Context, who approvals.Actor) (m bot.Message, err error) {
+	defer recovered(&err)
+	return h.c.o.Handler.Home(ctx, who)
+}
+
 // run refreshes on demand, at most every few seconds, until ctx ends.
 func (h *homes) run(ctx context.Context) error {
 	for {
@@ -97,25 +104,25 @@ func (h *homes) run(ctx context.Context) error {
 			return nil
 		case <-h.wake:
 		}
-		for _, one := range h.recent() {
-			if err := h.draw(ctx, one, one.who); err != nil && ctx.Err() == nil {
-				h.c.log.Warn("refresh a home tab", zap.String("user", one.who.ID), zap.Error(err))
+		for one, who := range h.recent() {
+			if err := h.draw(ctx, one, who); err != nil && ctx.Err() == nil {
+				h.c.log.Warn("refresh a home tab", zap.String("user", who.ID), zap.Error(err))
 			}
 		}
 		pause(ctx, 2*h.c.o.Tuning.Retry)
 	}
 }
 
-func (h *homes) recent() []*home {
+func (h *homes) recent() map[*home]approvals.Actor {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var out []*home
+	out := map[*home]approvals.Actor{}
 	for k, one := range h.seen {
 		if h.c.o.Clock().Sub(one.at) > homeSeen {
 			delete(h.seen, k)
 			continue
 		}
-		out = append(out, one)
+		out[one] = one.who
 	}
 	return out
 }

@@ -226,7 +226,10 @@ func TestLinkDisabledIsSaidAndSurvived(t *testing.T) {
 	s.until("told", func() bool { return s.c.Stats().Fatal == "link_disabled" })
 	require.NotZero(t, s.logs.FilterMessageSnippet("slack refuses the app").Len())
 	s.do("disconnect", map[string]any{"reason": "link_enabled"})
-	s.until("back", func() bool { st := s.c.Stats(); return st.Fatal == "" && st.Sockets[0].Connected && st.Sockets[1].Connected })
+	s.until("back", func() bool {
+		st := s.c.Stats()
+		return st.Fatal == "" && st.Sockets[0].Connected && st.Sockets[1].Connected
+	})
 	out, err := s.sb.Slash(s.ctx, "alice", "#db-ops", "list")
 	require.NoError(t, err)
 	require.True(t, out.OK)

@@ -64,7 +64,7 @@ func TestChineseIsChinese(t *testing.T) {
 		if slices.Contains(same, k) {
 			continue
 		}
-		require.True(t, strings.IndexFunc(s, func(r rune) bool { return unicode.Is(unicode.Han, r) }) >= 0, "%s: %s", k, s)
+		require.True(t, strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(unicode.Han, r) }), "%s: %s", k, s)
 		require.False(t, strings.ContainsAny(s, ",;?") && !strings.Contains(s, "binlog"), "half-width punctuation in %s: %s", k, s)
 	}
 }

@@ -41,15 +41,11 @@ func (t *Teller) Run(ctx context.Context) error {
 	next := time.Now()
 	started := false
 	for ctx.Err() == nil {
-		err := t.round(ctx, &started, &next)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		if err := t.round(ctx, &started, &next); err == nil {
+			pause = t.o.Tuning.Poll
+		} else if ctx.Err() == nil { // else it is the end that interrupted the round
 			t.o.Log.Error("the thread is late", zap.Error(err))
 			pause = min(max(pause*2, time.Second), 15*time.Second)
-		default:
-			pause = t.o.Tuning.Poll
 		}
 		sleep(ctx, t.wake, pause)
 	}

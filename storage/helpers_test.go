@@ -112,11 +112,11 @@ func open(t *testing.T, url string, opts ...Option) *DB {
 // newDBs opens a fresh database n times, as n processes would.
 func newDBs(t *testing.T, n int, opts ...Option) []*DB {
 	t.Helper()
-	make1 := newSQLite
+	newURL := newSQLite
 	if onPostgres(t) {
-		make1 = newPostgres
+		newURL = newPostgres
 	}
-	url := make1(t)
+	url := newURL(t)
 	var dbs []*DB
 	for range n {
 		dbs = append(dbs, open(t, url, opts...))

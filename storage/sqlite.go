@@ -128,8 +128,9 @@ var (
 // numbered turns $1 into ?1. SQLite takes $1 for a name and numbers names by first appearance,
 // which would swap arguments in a statement that mentions $2 first.
 func numbered(query string) string {
-	if q, ok := rewritten.Load(query); ok {
-		return q.(string)
+	known, _ := rewritten.Load(query)
+	if q, ok := known.(string); ok {
+		return q
 	}
 	q := placeholder.ReplaceAllString(query, "?$1")
 	rewritten.Store(query, q)

@@ -60,7 +60,7 @@ func find(name string) (string, error) {
 // credential is who runs the server: PostgreSQL refuses root.
 func credential() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
-		return nil, nil //nolint:nilnil // nil is "as we are"
+		return nil, nil // as we are
 	}
 	u, err := user.Lookup("nobody")
 	if err != nil {
@@ -114,9 +114,9 @@ func (s *Server) boot(ctx context.Context, initdb, postgres string, who *syscall
 	data := filepath.Join(s.dir, "data")
 	// Pdeathsig: the server must not outlive a test program that dies.
 	attr := &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGQUIT}
-	init := exec.CommandContext(ctx, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	init.Dir, init.SysProcAttr = s.dir, attr
-	if out, err := init.CombinedOutput(); err != nil {
+	setup := exec.CommandContext(ctx, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	setup.Dir, setup.SysProcAttr = s.dir, attr
+	if out, err := setup.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
 	// Data of a test need not survive a power cut.

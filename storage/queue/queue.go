@@ -164,7 +164,8 @@ func (q *Queue) Stop(ctx context.Context) error {
 	return nil
 }
 
-// PauseRegion stops every process from claiming jobs of a region; running jobs go on.
+// PauseRegion stops every process from claiming jobs of a region, a moment after it returns;
+// running jobs go on. A region that no process has worked yet is an error.
 func (q *Queue) PauseRegion(ctx context.Context, region string) error {
 	err := q.db.InTx(ctx, func(ctx context.Context, tx storage.Tx) error { return q.rows.pause(ctx, tx, region) })
 	if err != nil {

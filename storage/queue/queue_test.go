@@ -306,12 +306,20 @@ func TestRowGone(t *testing.T) {
 	ended(t, db, "R-AAAA")
 }
 
+// The pause is made before the second process starts, because a running one hears of it only a
+// moment later.
 func TestPauseRegion(t *testing.T) {
 	t.Parallel()
 	db := open(t, fresh(t))
-	q := newQueue(t, db, walk(db, "me", time.Second, nothing), Options{Regions: map[string]int{"": 2, "eu": 2}})
+	opts := Options{Regions: map[string]int{"": 2, "eu": 2}}
+	first := newQueue(t, db, walk(db, "me", time.Second, nothing), opts)
+	require.Error(t, first.PauseRegion(t.Context(), "eu"), "no process has worked the region yet")
+	require.NoError(t, first.Start(t.Context()))
+	require.Eventually(t, func() bool { return first.PauseRegion(t.Context(), "eu") == nil }, wait, 20*time.Millisecond)
+	require.NoError(t, first.Stop(t.Context()))
+
+	q := newQueue(t, db, walk(db, "me", time.Second, nothing), opts)
 	require.NoError(t, q.Start(t.Context()))
-	require.Eventually(t, func() bool { return q.PauseRegion(t.Context(), "eu") == nil }, wait, 20*time.Millisecond)
 	approve(t, db, q, "R-AAAA", "db-1", "eu")
 	approve(t, db, q, "R-BBBB", "db-2", "")
 	ended(t, db, "R-BBBB")

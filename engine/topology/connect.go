@@ -54,6 +54,11 @@ func (t *Topology) settleDownstream(x *index, source int, d *Downstream) {
 	}
 	i, of := t.Instances[n], t.Instances[source]
 	d.Identity = i.Identity
+	if d.ServerID != 0 && i.ServerID != 0 && d.ServerID != i.ServerID {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("%s lists a replica with server_id %d and the server_uuid of %s (a copied data directory?)", of.Name, d.ServerID, i.Name))
+		t.Partial = true
+		return
+	}
 	if i.Reached && d.From != FromGroup && !slices.Contains(x.up[n], source) {
 		d.Stale = true
 		t.Warnings = append(t.Warnings, fmt.Sprintf("%s still lists %s as its replica; %s does not replicate from it", of.Name, i.Name, i.Name))

@@ -4,15 +4,38 @@
 //
 // # Flow
 //
-//	slash command ─▶ (stored, acknowledged) ─▶ Handler.Command ─▶ approvals.Service.Submit
+//	slash command ─▶ (stored, acknowledged) ─▶ Bot.Command ─▶ Parse ─▶ Planner ─▶ Requests.Submit
+//	click ─▶ (stored, acknowledged) ─▶ Bot.Click ─▶ Requests.Review ─▶ event log
 //	event log ─▶ Teller ─▶ Outbox (wished state of each message) ─▶ transport sends or edits
-//	click ─▶ (stored, acknowledged) ─▶ Handler.Click ─▶ approvals.Service.Review ─▶ event log
 //
-// The teller renders from stored facts alone, so a message can be drawn again at any time and a
-// late progress edit can never hide a decision. Errors of a person's making are answered to that
-// person alone, with what was understood, the nearest valid thing and an example to copy.
+// A request has one parent message, its card, which is drawn again from stored facts after every
+// event (view.card), and replies in its thread, one per milestone (draft.story). The keys of posts
+// are made of stored ids, so events that are told twice make the same posts:
+//
+//	R-7QK2/card       the parent; progress edits of it are routine, everything else is not
+//	R-7QK2/plan       all tables, when the card has no room for them
+//	R-7QK2/e118       the reply of event 118
+//	R-7QK2/t3         a big table (t3.2 in the request's second job)
+//	R-7QK2/small3     small tables in one reply that grows, named after its first table
+//	R-7QK2/remind1    a reminder that nobody has decided
+//
+// A run that finds no usable discovery offers one. The discovery then keeps the run as its
+// command, and when it is done the teller submits the run in the requester's name, with
+// "--after R-…" in the stored command: that is how its card finds the thread, and how a teller that
+// crashed in between recognises that it has submitted already.
+//
+// # Failure behaviour
+//
+// Errors of a person's making are answered to that person alone, with what was understood, the
+// nearest valid thing and an example to copy. Errors of ours are answered with an id that is in the
+// log, and nothing else. The teller never gives up: while the store fails it tries again, later and
+// later; a single event that cannot be told is left out after five tries, so that it does not
+// silence the others. Progress is never stored and may be missed. What a job waits for is
+// remembered in memory only; after a restart the throttle says it again.
 //
 // # What it does not do
 //
-// It decides nothing: who may approve is approvals' business, what is safe is the engine's.
+// It decides nothing: who may approve is approvals' business, what is safe is the engine's. It
+// keeps no state of its own beside the cursor over the event log. Escaping and the platform's
+// limits are the transport's; this package only keeps messages short.
 package bot

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
+	"mysql-recycler/engine/rebuild"
 )
 
 // smallBatch is how many small tables share one reply.
@@ -21,11 +23,11 @@ func (d *draft) processed(s *scene) ([]Post, error) {
 		return nil, nil
 	}
 	if d.big(st) {
-		return s.post(fmt.Sprintf("%s/t%d", s.job.ID, st.Seq), s.tableDone(st))
+		return s.post(fmt.Sprintf("t%d%s", st.Seq, s.suffix()), s.tableDone(st))
 	}
 	for _, group := range d.groups(s.job) {
 		if slices.ContainsFunc(group, func(x engine.Step) bool { return x.Seq == st.Seq }) {
-			ps, err := s.post(fmt.Sprintf("%s/small%d", s.job.ID, group[0].Seq), s.tablesDone(group))
+			ps, err := s.post(fmt.Sprintf("small%d%s", group[0].Seq, s.suffix()), s.tablesDone(group))
 			ps[0].Routine = len(group) > 1 && !s.job.State.Final()
 			return ps, err
 		}
@@ -33,9 +35,22 @@ func (d *draft) processed(s *scene) ([]Post, error) {
 	return nil, nil
 }
 
-// big says whether a table has a line of its own.
+// suffix tells the jobs of one request apart: ".2" for the second.
+func (s *scene) suffix() string { return strings.TrimPrefix(s.job.ID, s.r.ID) }
+
+// big says whether a table has a line of its own. One that the server finished while nobody
+// watched has one too: somebody will ask how it came to be done.
 func (d *draft) big(st engine.Step) bool {
-	return st.Before >= d.o.Tuning.BigTable || st.Took >= d.o.Tuning.SlowTable
+	return st.Before >= d.o.Tuning.BigTable || st.Took >= d.o.Tuning.SlowTable || st.Outcome == rebuild.Adopted
+}
+
+// elapsed is how long a table took. Who adopts a result measures only the looking, so there the
+// time since the statement was first sent is told.
+func elapsed(st engine.Step) time.Duration {
+	if st.Outcome == rebuild.Adopted && !st.Started.IsZero() && st.Ended.After(st.Started) {
+		return st.Ended.Sub(st.Started)
+	}
+	return st.Took
 }
 
 // groups are the small tables in the order they ended, parted by the big ones.
@@ -68,12 +83,12 @@ func (d *draft) groups(j engine.Job) [][]engine.Step {
 // tableDone is the line of one table.
 func (s *scene) tableDone(st engine.Step) Message {
 	k := kTableDone
-	if st.Outcome == "adopted" {
+	if st.Outcome == rebuild.Adopted {
 		k = kTableAdopted
 	}
 	b := &builder{l: s.l}
 	a := args{"table": code(nameOfStep(st.Plan)), "before": plain(bytesOf(st.Before)), "after": plain(bytesOf(st.After)),
-		"given": bold(bytesOf(st.Before - st.After)), "time": plain(s.l.span(st.Took)), "n": plainInt(st.Seq), "m": plainInt(len(s.job.Steps))}
+		"given": bold(bytesOf(st.Before - st.After)), "time": plain(s.l.span(elapsed(st))), "n": plainInt(st.Seq), "m": plainInt(len(s.job.Steps))}
 	b.summary(k, a)
 	b.say(k, a)
 	if st.Reason != "" {
@@ -173,7 +188,7 @@ func (s *scene) measured(b *builder, sums totals) {
 			continue
 		}
 		t.Rows = append(t.Rows, []string{clip(nameOfStep(st.Plan), 60), bytesOf(st.Before), bytesOf(st.After), bytesOf(st.Before - st.After),
-			bytesOf(st.Plan.Bytes - st.Plan.Predicted), s.l.span(st.Took)})
+			bytesOf(st.Plan.Bytes - st.Plan.Predicted), s.l.span(elapsed(st))})
 	}
 	if rest > 0 {
 		t.Rows[len(t.Rows)-1] = []string{flat(s.l.count(kMoreTables, rest+1, nil)), "", "", "", "", ""}

@@ -116,7 +116,8 @@ func TestMilestones(t *testing.T) {
 	w.rebuilds("R-7QK1", 1, gib, 70*time.Second)
 	w.moves("R-7QK1", engine.JobRunning, engine.EventJobResumed, "", nil)
 	st := &w.job("R-7QK1").Steps[1]
-	st.State, st.Before, st.After, st.Took, st.Outcome, st.Ended = engine.StepDone, 300*mib, 100*mib, 3*time.Minute, rebuild.Adopted, w.now
+	st.State, st.Before, st.After, st.Took, st.Outcome = engine.StepDone, 300*mib, 100*mib, time.Millisecond, rebuild.Adopted
+	st.Started, st.Ended = w.now.Add(-3*time.Minute), w.now
 	w.append(engine.Event{Kind: engine.EventTableProcessed, RequestID: "R-7QK1", JobID: "R-7QK1", Step: 2})
 	for i, kind := range []engine.EventKind{engine.EventStepSkipped, engine.EventStepFailed} {
 		st := &w.job("R-7QK1").Steps[2+i]

@@ -130,7 +130,7 @@ func (s *totals) add(st engine.Step) {
 		s.done++
 		s.before += st.Before
 		s.after += st.After
-		s.took += st.Took
+		s.took += elapsed(st)
 		s.predicted += st.Plan.Bytes - st.Plan.Predicted
 		s.endedEstimate += st.Plan.Estimate
 	case engine.StepSkipped:

@@ -64,7 +64,7 @@ type growth struct {
 	page    pageSize
 	reserve float64 // share of a segment that is kept free, innodb_segment_reserve_factor
 	cap     int     // extents the reserve never exceeds; 0: no bound
-	slack   bool    // the file keeps 2 extents and 1 % free beside what the segments hold
+	slack   bool    // the file keeps 5 extents and 1 % free beside what the segments hold
 	step    int64   // AUTOEXTEND_SIZE in bytes, 0: the usual steps
 }
 
@@ -102,12 +102,15 @@ func (g growth) file(segments []float64) int64 {
 		extents += e
 	}
 	if extents == 0 && single < ext { // grows page by page
+		if g.slack {
+			single += 2
+		}
 		return int64(single) * int64(g.page)
 	}
 	total := extents + (single+ext-1)/ext
 	total += total * ext / int(g.page) // every 16384 pages one extent starts with descriptors
 	if g.slack {
-		total += 2 + total/100
+		total += 5 + total/100
 	}
 	return g.round(total)
 }

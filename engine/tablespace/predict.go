@@ -59,6 +59,8 @@ type predictor struct {
 	until  time.Time
 	l      *layout
 	grow   growth
+	page   pageSize // in memory; that of the file is smaller when it is compressed
+	fts    int64    // bytes of full-text indexes now
 	lob    lobPages
 	prefix map[part]int
 	stats  statistics
@@ -70,12 +72,17 @@ func (p *predictor) prepare(ctx context.Context) error {
 	if p.l, err = readLayout(ctx, p.q, p.v, p.t); err != nil {
 		return err
 	}
-	if p.grow, err = readGrowth(ctx, p.q, p.v); err != nil {
+	if p.grow, p.page, err = readGrowth(ctx, p.q, p.v, p.t); err != nil {
 		return err
 	}
-	p.lob = oldLob(p.grow.page)
+	if p.t.Has(FullText) {
+		if p.fts, err = fullTextBytes(ctx, p.q, p.v, p.t); err != nil {
+			return err
+		}
+	}
+	p.lob = oldLob(p.page)
 	if p.v.Flavor == dbconn.MySQL && p.v.AtLeast(8, 0, 0) {
-		p.lob = newLob(p.grow.page)
+		p.lob = newLob(p.page)
 	}
 	p.prefix = map[part]int{}
 	for _, ix := range p.l.secondary {
@@ -140,23 +147,59 @@ func (p *predictor) unit(ctx context.Context, s *sampler, u unit) (Prediction, e
 	shape := p.shape(got)
 	spread := math.Hypot(n.spread, shape.spread)
 	out := Prediction{How: n.how, RowsExact: n.how == HowCount}
-	out.Bytes = p.grow.file(p.segments(shape, n.rows, u))
-	out.Low = p.grow.file(p.segments(shape, n.rows*max(0, 1-2*spread), u))
-	out.High = p.grow.file(p.segments(shape, n.rows*(1+2*spread), u))
+	out.Bytes = p.grow.file(p.segments(shape, n.rows, u, middling))
+	out.Low = p.grow.file(p.segments(shape, n.rows*max(0, 1-2*spread), u, packed))
+	out.High = p.grow.file(p.segments(shape, n.rows*(1+2*spread), u, loose))
+	p.bound(&out, shape)
 	return out, nil
 }
 
+// bound widens a prediction by what cannot be sampled, and says so.
+func (p *predictor) bound(out *Prediction, s shape) {
+	switch {
+	case p.t.Has(Compressed):
+		// At best every page compresses into its block. How many do not, nobody tells per table;
+		// the pages the table has now are what it takes at worst.
+		out.High = max(out.Bytes, min(2*out.Bytes, p.t.FileBytes))
+		if s.lob > 0 {
+			out.Low /= 4
+		}
+		out.How, out.Note = HowUsedPages, "how well its pages compress is only known after the rebuild"
+	case p.t.Has(PageCompressed):
+		out.Low, out.High = 0, max(out.Bytes, p.t.FileBytes)
+		out.Bytes = min(out.Bytes, p.t.FileBytes)
+		out.How, out.Note = HowUsedPages, "how well its pages compress is only known after the rebuild"
+	case p.fts > 0:
+		// Deleted documents stay in a full-text index until it is built anew.
+		out.Bytes += p.fts / 2
+		out.High += p.fts
+		out.How, out.Note = HowUsedPages, "the size of its full-text index is only known after the rebuild"
+	case p.t.Has(Spatial) || p.t.Has(Functional):
+		out.How, out.Note = HowUsedPages, "the size of some of its indexes is taken from the pages they use now"
+	}
+}
+
+// guess is how full the pages of an index are that cannot be sampled.
+type guess float64
+
+// Guesses of the share of the pages in use now that a rebuilt index takes.
+const (
+	packed   guess = 0.45
+	middling guess = 0.75
+	loose    guess = 1
+)
+
 // segments are the pages of every segment of the new tablespace, for a number of rows.
-func (p *predictor) segments(s shape, rows float64, u unit) []float64 {
+func (p *predictor) segments(s shape, rows float64, u unit, g guess) []float64 {
 	leaf := s.leaf * rows
-	room := p.grow.page.room(p.l.redundant)
-	out := []float64{leaf + s.lob*rows, 1 + tree(leaf, compactHeader+s.key+4, room-float64(p.grow.page)/16)}
+	room := p.page.room(p.l.redundant)
+	out := []float64{leaf + s.lob*rows, 1 + tree(leaf, compactHeader+s.key+4, room-float64(p.page)/16)}
 	for i, ix := range p.l.secondary {
 		switch {
 		case ix.kind == "FULLTEXT":
 			continue
 		case ix.opaque || ix.kind == "SPATIAL":
-			out = append(out, p.stats.pages(u, ix.name), 1)
+			out = append(out, p.stats.pages(u, ix.name)*float64(g), 1)
 			continue
 		}
 		leaf := s.secondary[i].leaf * rows
@@ -190,7 +233,7 @@ func (p *predictor) shape(s *sample) shape {
 		out.secondary = make([]indexShape, len(p.l.secondary))
 		return out
 	}
-	room := p.grow.page.room(p.l.redundant)
+	room := p.page.room(p.l.redundant)
 	sizes := make([]float64, len(records))
 	for i, r := range records {
 		size, pages := p.l.clustered(r, room, p.lob)
@@ -198,7 +241,7 @@ func (p *predictor) shape(s *sample) shape {
 		out.lob += pages / n
 		out.key += p.l.key(r) / n
 	}
-	out.leaf = pack(sizes, room, float64(p.grow.page)/16) / n
+	out.leaf = pack(sizes, room, float64(p.page)/16) / n
 	for _, ix := range p.l.secondary {
 		var shape indexShape
 		if !ix.opaque && ix.kind == "BTREE" {
@@ -224,7 +267,7 @@ func (p *predictor) sizeSpread(s *sample, room float64) float64 {
 		sum := 0.0
 		for _, r := range st.rows {
 			size, pages := p.l.clustered(r, room, p.lob)
-			sum += size + pages*float64(p.grow.page)
+			sum += size + pages*float64(p.page)
 		}
 		means = append(means, sum/float64(len(st.rows)))
 	}
@@ -240,33 +283,6 @@ func (p *predictor) sizeSpread(s *sample, room float64) float64 {
 	}
 	k := float64(len(means))
 	return math.Sqrt(squares/(k-1)/k) / mean
-}
-
-// weighted is the sampled records with each stratum repeated by its share of the rows, so that
-// a crowded part of the key counts for as much as it holds.
-func (s *sample) weighted() []record {
-	sum := 0.0
-	for _, st := range s.strata {
-		if st.density < 0 {
-			sum = 0
-			break
-		}
-		sum += st.density
-	}
-	var out []record
-	carry := 0.0
-	for _, st := range s.strata {
-		times := 1.0
-		if sum > 0 {
-			carry += st.density / sum * float64(len(s.strata))
-			times = math.Floor(carry + 0.5)
-			carry -= times
-		}
-		for range int(times) {
-			out = append(out, st.rows...)
-		}
-	}
-	return out
 }
 
 // String is the prediction for logs.

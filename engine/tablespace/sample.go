@@ -2,7 +2,6 @@ package tablespace
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -13,8 +12,9 @@ import (
 
 // stratum is one place in the key with the records found from there on.
 type stratum struct {
-	rows    []record
-	density float64 // rows per step of the axis; negative when not measured
+	rows   []record
+	weight float64 // rows the stratum stands for; negative when not measured
+	group  int     // strata of one group lie side by side on one axis
 }
 
 // record is the sampled row: the length of every column (-1: NULL) and of every index prefix.
@@ -25,9 +25,8 @@ type record struct {
 
 // sample is what was read of one partition (or of a table without partitions).
 type sample struct {
-	strata  []stratum
-	axis    axis
-	sampled int
+	strata []stratum
+	bytes  int64 // of the values that were measured, a bound of what the server had to read
 }
 
 // sampler reads records of one table.
@@ -39,10 +38,13 @@ type sampler struct {
 	each   int // records per stratum
 	until  time.Time
 	prefix []part // index prefixes that need their own length
+	from   string // table and partition
+	list   string // of lengths to select
+	rng    *rand.Rand
 }
 
 // expressions is the list of lengths to select. Fixed columns only need NULL or not.
-func (s *sampler) expressions() []string {
+func (s *sampler) expressions() string {
 	var out []string
 	for _, c := range s.l.columns {
 		name := dbconn.QuoteName(c.name)
@@ -60,84 +62,212 @@ func (s *sampler) expressions() []string {
 	for _, p := range s.prefix {
 		out = append(out, fmt.Sprintf("COALESCE(OCTET_LENGTH(LEFT(%s, %d)), -1)", dbconn.QuoteName(p.column), p.prefix))
 	}
+	return strings.Join(out, ", ")
+}
+
+// path is an index the sampler can walk along, with the columns it can order by. One that is not
+// clustered costs a page read per record.
+type path struct {
+	index     string
+	first     column
+	second    *column
+	clustered bool
+}
+
+// paths are the indexes to sample along, best first: the clustered one, then secondary ones over
+// a whole column that cannot be NULL and whose order can be computed with.
+func (l *layout) paths() []path {
+	var out []path
+	if l.cluster != nil {
+		i, _ := l.column(l.cluster.parts[0].column)
+		p := path{index: l.cluster.name, first: l.columns[i], clustered: true}
+		if len(l.cluster.parts) > 1 {
+			j, _ := l.column(l.cluster.parts[1].column)
+			p.second = &l.columns[j]
+		}
+		if l.cluster.parts[0].prefix == 0 && kindOf(p.first.full) != axisNone {
+			out = append(out, p)
+		}
+	}
+	for _, ix := range l.secondary {
+		i, ok := l.column(ix.parts[0].column)
+		if !ok || ix.opaque || ix.kind != "BTREE" || ix.parts[0].prefix > 0 || l.columns[i].null {
+			continue
+		}
+		if k := kindOf(l.columns[i].full); k != axisNone && k != axisText {
+			out = append(out, path{index: ix.name, first: l.columns[i]})
+		}
+	}
 	return out
 }
 
-// from is the table, or one partition of it.
-func (s *sampler) from(partition string) string {
-	from := dbconn.QuoteName(s.t.Schema, s.t.Name)
-	if partition != "" {
-		from += " PARTITION (" + dbconn.QuoteName(partition) + ")"
-	}
-	return from
-}
-
-// read samples one partition. Without a usable key it reads the first records only.
+// read samples one partition, empty for the whole table. Without a usable index it reads the first
+// records only.
 func (s *sampler) read(ctx context.Context, partition string) (*sample, error) {
-	out := &sample{axis: axis{kind: axisNone}}
-	list := strings.Join(s.expressions(), ", ")
-	if s.l.cluster == nil {
-		got, _, err := s.records(ctx, "SELECT 0, "+list+" FROM "+s.from(partition)+fmt.Sprintf(" LIMIT %d", s.places*s.each))
-		if err != nil {
-			return nil, err
-		}
-		out.strata = []stratum{{rows: got, density: -1}}
-		out.sampled = len(got)
-		return out, nil
+	s.from = dbconn.QuoteName(s.t.Schema, s.t.Name)
+	if partition != "" {
+		s.from += " PARTITION (" + dbconn.QuoteName(partition) + ")"
 	}
-	key := s.l.cluster.parts[0].column
-	i, _ := s.l.column(key)
-	name := dbconn.QuoteName(key)
-	hint := " FORCE INDEX (" + dbconn.QuoteName(s.l.cluster.name) + ")"
-	var least, greatest sql.RawBytes
-	if err := s.ends(ctx, name, partition, &least, &greatest, out, i); err != nil {
+	s.list = s.expressions()
+	s.rng = rand.New(rand.NewPCG(7, uint64(s.t.FileBytes))) // the same table gives the same sample
+	for _, p := range s.l.paths() {
+		out, err := s.along(ctx, p)
+		if err != nil || out != nil {
+			return out, err
+		}
+	}
+	got, _, err := s.records(ctx, "SELECT 0, "+s.list+" FROM "+s.from+fmt.Sprintf(" LIMIT %d", s.places*s.each))
+	if err != nil {
 		return nil, err
 	}
-	query := "SELECT " + name + ", " + list + " FROM " + s.from(partition) + hint +
-		" WHERE " + name + " >= ? ORDER BY " + name + fmt.Sprintf(" LIMIT %d", s.each)
-	rng := rand.New(rand.NewPCG(7, uint64(s.t.FileBytes))) // the same table gives the same sample
-	for k := range s.places {
-		if k > 7 && time.Now().After(s.until) {
-			break
+	return &sample{strata: []stratum{{rows: got, weight: -1}}}, nil
+}
+
+// along samples along one index; nil when its key turns out not to be usable.
+func (s *sampler) along(ctx context.Context, p path) (*sample, error) {
+	a, err := s.axis(ctx, p, p.first, "", nil)
+	if err != nil || !a.usable() {
+		return nil, err
+	}
+	each := s.each
+	if !p.clustered {
+		each = max(4, each/4)
+	}
+	out := &sample{}
+	values := map[uint64]bool{}
+	err = s.strata(ctx, out, p, a, p.first, "", nil, s.places, each, func(keys [][]byte) {
+		for _, k := range keys {
+			if n, ok := a.absolute(k); ok {
+				values[n] = true
+			}
 		}
-		at, value := out.axis.at((float64(k) + rng.Float64()) / float64(s.places))
-		got, keys, err := s.records(ctx, query, value)
-		if err != nil {
-			return nil, err
-		}
-		end, _ := out.axis.at(float64(k+1) / float64(s.places))
-		out.strata = append(out.strata, stratum{rows: got, density: out.density(at, end, keys, s.each)})
-		out.sampled += len(got)
+	})
+	if err != nil {
+		return nil, err
+	}
+	// A key that begins with a few values (a tenant, a type) tells nothing by its first column.
+	if p.second != nil && len(values) < s.places*2 && a.span() > 0 {
+		return s.nested(ctx, p, out)
 	}
 	return out, nil
 }
 
-// ends finds the least and greatest key and makes the axis.
-func (s *sampler) ends(ctx context.Context, name, partition string, least, greatest *sql.RawBytes, out *sample, i int) error {
-	rows, err := s.q.QueryContext(ctx, "SELECT MIN("+name+"), MAX("+name+") FROM "+s.from(partition))
-	if err != nil {
-		return fmt.Errorf("find the ends of the key of %s: %w", s.t.Key(), err)
-	}
-	defer func() { _ = rows.Close() }()
-	if rows.Next() {
-		if err := rows.Scan(least, greatest); err != nil {
-			return fmt.Errorf("find the ends of the key of %s: %w", s.t.Key(), err)
+// axis finds the ends of a column, under a condition on the columns before it.
+func (s *sampler) axis(ctx context.Context, p path, c column, where string, args []any) (axis, error) {
+	name := dbconn.QuoteName(c.name)
+	hint := " FORCE INDEX (" + dbconn.QuoteName(p.index) + ")"
+	var ends [2][]byte
+	for i, order := range []string{"", " DESC"} {
+		query := "SELECT " + name + " FROM " + s.from + hint + where + " ORDER BY " + name + order + " LIMIT 1"
+		if err := s.q.QueryRowContext(ctx, query, args...).Scan(&ends[i]); err != nil {
+			if isNoRows(err) {
+				return axis{kind: axisNone}, nil
+			}
+			return axis{}, fmt.Errorf("find the ends of the key of %s: %w", s.t.Key(), err)
 		}
-		out.axis = newAxis(s.l.columns[i], *least, *greatest)
 	}
-	return rows.Err()
+	a := newAxis(c, ends[0], ends[1])
+	if a.kind == axisText {
+		return s.learnText(ctx, p, c, ends)
+	}
+	return a, nil
 }
 
-// density is rows per step of the axis, measured from a place to the last key read, or to the end
+// learnText walks up a text key in leaps to learn its alphabet: each leap reads a few values and
+// jumps to a place a byte further on.
+func (s *sampler) learnText(ctx context.Context, p path, c column, ends [2][]byte) (axis, error) {
+	const leaps, each = 48, 24
+	name := dbconn.QuoteName(c.name)
+	query := "SELECT " + name + " FROM " + s.from + " FORCE INDEX (" + dbconn.QuoteName(p.index) + ") WHERE " + name +
+		" >= ? ORDER BY " + name + fmt.Sprintf(" LIMIT %d", each)
+	groups := [][][]byte{{ends[0], ends[1]}}
+	bytes := axis{kind: axisBytes}.between(ends[0], ends[1])
+	if !bytes.usable() {
+		return bytes, nil
+	}
+	for i := range leaps {
+		_, at := bytes.at((float64(i) + 0.5) / leaps)
+		values, err := s.values(ctx, query, printable(at.([]byte)))
+		if err != nil {
+			return axis{}, err
+		}
+		if len(values) > 0 {
+			groups = append(groups, values)
+		}
+	}
+	text, ok := learn(groups)
+	if !ok {
+		return axis{kind: axisNone}, nil
+	}
+	return axis{kind: axisText, text: text}.between(ends[0], ends[1]), nil
+}
+
+// printable makes bytes legal in every character set.
+func printable(b []byte) string {
+	out := make([]byte, len(b))
+	for i, c := range b {
+		out[i] = min(max(c, '0'), 'z')
+	}
+	return string(out)
+}
+
+// strata reads places evenly spread over an axis and appends them to out.
+func (s *sampler) strata(ctx context.Context, out *sample, p path, a axis, c column, where string, args []any, places, each int, seen func([][]byte)) error {
+	name := dbconn.QuoteName(c.name)
+	and := " WHERE "
+	if where != "" {
+		and = where + " AND "
+	}
+	query := "SELECT " + name + ", " + s.list + " FROM " + s.from + " FORCE INDEX (" + dbconn.QuoteName(p.index) + ")" +
+		and + name + " >= ? ORDER BY " + name + fmt.Sprintf(" LIMIT %d", each)
+	group := len(out.strata)
+	const enough = 64 << 20 // bytes of long columns the server was made to read
+	first := len(out.strata)
+	for k := range places {
+		if k > 7 && (time.Now().After(s.until) || out.bytes > enough) {
+			out.strata = out.strata[:first] // the rest of the axis is unknown; start over, coarser
+			return s.strata(ctx, out, p, a, c, where, args, 8, max(2, each/4), seen)
+		}
+		at, value := a.at((float64(k) + s.rng.Float64()) / float64(places))
+		end, _ := a.at(float64(k+1) / float64(places))
+		got, keys, err := s.records(ctx, query, append(args[:len(args):len(args)], value)...)
+		if err != nil {
+			return err
+		}
+		if seen != nil {
+			seen(keys)
+		}
+		weight := density(a, at, end, keys, each)
+		if weight >= 0 {
+			weight *= a.span() / float64(places)
+		}
+		out.strata = append(out.strata, stratum{rows: got, weight: weight, group: group})
+		out.bytes += long(got)
+	}
+	return nil
+}
+
+// long is the bytes of sampled values.
+func long(rows []record) int64 {
+	sum := int64(0)
+	for _, r := range rows {
+		for _, n := range r.length {
+			sum += max(0, n)
+		}
+	}
+	return sum
+}
+
+// density is rows per step of an axis, measured from a place to the last key read, or to the end
 // of the stratum when fewer rows lie before it. (n-1)/distance is free of bias for keys missing at
 // random and exact for keys without gaps.
-func (s *sample) density(at, end uint64, keys [][]byte, each int) float64 {
-	if !s.axis.measures() || end < at {
+func density(a axis, at, end uint64, keys [][]byte, each int) float64 {
+	if !a.measures() || end <= at {
 		return -1
 	}
 	within, last := 0, at
 	for _, k := range keys {
-		n, ok := s.axis.absolute(k)
+		n, ok := a.absolute(k)
 		if !ok || n < at {
 			return -1
 		}
@@ -149,56 +279,5 @@ func (s *sample) density(at, end uint64, keys [][]byte, each int) float64 {
 	if within == each && last > at {
 		return float64(within-1) / float64(last-at)
 	}
-	return float64(within) / float64(end-at+1) // both ends belong to it
-}
-
-// records runs one sampling query; the first column is the key.
-func (s *sampler) records(ctx context.Context, query string, args ...any) ([]record, [][]byte, error) {
-	rows, err := s.q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
-	}
-	defer func() { _ = rows.Close() }()
-	n := len(s.l.columns)
-	var out []record
-	var keys [][]byte
-	for rows.Next() {
-		values := make([]int64, n+len(s.prefix))
-		var key []byte
-		into := make([]any, 0, len(values)+1)
-		into = append(into, &key)
-		for i := range values {
-			into = append(into, &values[i])
-		}
-		if err := rows.Scan(into...); err != nil {
-			return nil, nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
-		}
-		out = append(out, record{length: values[:n], prefix: values[n:]})
-		keys = append(keys, key)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
-	}
-	return out, keys, nil
-}
-
-// rows is how many rows the densities of the strata add up to, and the relative standard error of
-// that. ok is false when the key does not measure distances.
-func (s *sample) rows() (n, spread float64, ok bool) {
-	if len(s.strata) < 2 {
-		return 0, 0, false
-	}
-	sum, squares := 0.0, 0.0
-	for _, st := range s.strata {
-		if st.density < 0 {
-			return 0, 0, false
-		}
-		sum += st.density
-		squares += st.density * st.density
-	}
-	if sum == 0 {
-		return 0, 0, false
-	}
-	k := float64(len(s.strata))
-	return sum / k * s.axis.span(), spreadOf(s.strata, sum/k), true
+	return float64(within) / float64(end-at)
 }

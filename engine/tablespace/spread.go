@@ -2,18 +2,61 @@ package tablespace
 
 import "math"
 
-// spreadOf is the relative standard error of the mean density. Neighbouring strata are compared
-// (successive differences), because the places are spread evenly: a density that changes slowly
-// along the key is measured well, one that jumps from place to place is not.
-func spreadOf(strata []stratum, mean float64) float64 {
-	k := len(strata)
-	if k < 2 || mean == 0 {
-		return 1
+// rows is how many rows the strata stand for, and the relative standard error of that. ok is
+// false when the key does not measure distances. Neighbouring strata are compared (successive
+// differences), because the places are spread evenly: a density that changes slowly along the key
+// is measured well, one that jumps from place to place is not.
+func (s *sample) rows() (n, spread float64, ok bool) {
+	if len(s.strata) < 2 {
+		return 0, 0, false
 	}
+	squares := 0.0
+	for i, st := range s.strata {
+		if st.weight < 0 {
+			return 0, 0, false
+		}
+		n += st.weight
+		if i > 0 && s.strata[i-1].group == st.group {
+			d := st.weight - s.strata[i-1].weight
+			squares += d * d / 2
+		}
+	}
+	if n == 0 {
+		return 0, 0, false
+	}
+	// A jump where a deleted range ends is one difference of many; it does not make all of the
+	// density uncertain, but the place of the jump within its stratum is.
+	return n, math.Sqrt(squares) / n, true
+}
+
+// weighted is the sampled records with each stratum repeated by its share of the rows, so that a
+// crowded part of the key counts for as much as it holds.
+func (s *sample) weighted() []record {
 	sum := 0.0
-	for i := 1; i < k; i++ {
-		d := strata[i].density - strata[i-1].density
-		sum += d * d
+	for _, st := range s.strata {
+		if st.weight < 0 {
+			sum = 0
+			break
+		}
+		sum += st.weight
 	}
-	return math.Sqrt(sum/float64(2*(k-1))/float64(k)) / mean
+	var out []record
+	carry := 0.0
+	for _, st := range s.strata {
+		times := 1.0
+		if sum > 0 {
+			carry += st.weight / sum * float64(len(s.strata))
+			times = math.Floor(carry + 0.5)
+			carry -= times
+		}
+		for range int(times) {
+			out = append(out, st.rows...)
+		}
+	}
+	if len(out) == 0 {
+		for _, st := range s.strata {
+			out = append(out, st.rows...)
+		}
+	}
+	return out
 }

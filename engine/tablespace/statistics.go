@@ -207,27 +207,3 @@ func (p *predictor) count(ctx context.Context, u unit) (float64, bool, error) {
 	}
 	return math.Max(0, float64(n)), true, nil
 }
-
-// readGrowth reads how the server's tablespaces grow.
-func readGrowth(ctx context.Context, q dbconn.Querier, v dbconn.Version) (growth, error) {
-	g := growth{reserve: 0.125, slack: v.Flavor == dbconn.MySQL}
-	var page int
-	if err := q.QueryRowContext(ctx, "SELECT @@global.innodb_page_size").Scan(&page); err != nil {
-		return g, fmt.Errorf("read the page size: %w", err)
-	}
-	g.page = pageSize(page)
-	if v.Flavor == dbconn.MariaDB {
-		g.cap = 4
-		return g, nil
-	}
-	var percent float64
-	err := q.QueryRowContext(ctx, "SELECT @@global.innodb_segment_reserve_factor").Scan(&percent)
-	if dbconn.Code(err) == 1193 { // before 8.0.26
-		return g, nil
-	}
-	if err != nil {
-		return g, fmt.Errorf("read the reserve of segments: %w", err)
-	}
-	g.reserve = percent / 100
-	return g, nil
-}

@@ -1,0 +1,122 @@
+package tablespace
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mysql-recycler/engine/mysqltest"
+)
+
+// measured is one row of the benchmark's report.
+type measured struct {
+	pattern               pattern
+	before, after, free   int64
+	sampled, counted      Prediction
+	tookSampled, tookBoth time.Duration
+	table                 Table
+}
+
+// BenchmarkPredict makes every pattern on every flavor, predicts with and without COUNT(*),
+// rebuilds and prints predicted beside measured and beside DATA_FREE. RECYCLER_BENCH_ONLY picks
+// patterns by a part of their name.
+func BenchmarkPredict(b *testing.B) {
+	for _, c := range clusters {
+		b.Run(string(c.Flavor)+"-"+c.Version, func(b *testing.B) {
+			for range b.N {
+				var all []measured
+				for _, p := range patterns {
+					if p.only != "" && p.only != c.Flavor || !strings.Contains(p.name, os.Getenv("RECYCLER_BENCH_ONLY")) {
+						continue
+					}
+					all = append(all, measure(b, c, p))
+				}
+				report(b, c, all)
+			}
+		})
+	}
+}
+
+// measure makes one table, predicts it and rebuilds it.
+func measure(b *testing.B, c *mysqltest.Cluster, p pattern) measured {
+	b.Helper()
+	ctx := context.Background()
+	e := newEnv(b, c)
+	defer func() { _ = e.node.Exec(ctx, "DROP DATABASE "+e.schema) }()
+	e.numbers(b, 260_000)
+	e.sql(b, p.make...)
+	require.NoError(b, e.WaitPurged(ctx))
+	if !strings.Contains(p.name, "wrong statistics") {
+		e.sql(b, "ANALYZE TABLE @schema.t")
+	}
+	m := measured{pattern: p}
+	var err error
+	m.table, err = Find(ctx, e.srv, e.srv.Version, e.schema, "t")
+	require.NoError(b, err)
+	m.before, m.free = m.table.FileBytes, m.table.DataFree
+	start := time.Now()
+	m.sampled, err = Predict(ctx, e.srv, e.srv.Version, m.table, PredictOptions{})
+	require.NoError(b, err)
+	m.tookSampled = time.Since(start)
+	m.counted, err = Predict(ctx, e.srv, e.srv.Version, m.table, PredictOptions{ExactRows: true, Budget: time.Minute})
+	require.NoError(b, err)
+	m.tookBoth = time.Since(start) - m.tookSampled
+	e.sql(b, "ALTER TABLE @schema.t FORCE")
+	m.after, err = Size(ctx, e.srv, e.srv.Version, e.schema, "t")
+	require.NoError(b, err)
+	return m
+}
+
+const mib = 1 << 20
+
+// off is the relative error of a prediction.
+func off(p Prediction, after int64) float64 { return float64(p.Bytes-after) / float64(after) * 100 }
+
+// report prints the table and the figures the targets are set in.
+func report(b *testing.B, c *mysqltest.Cluster, all []measured) {
+	b.Helper()
+	fmt.Printf("\n%s %s, MiB\n%-46s %7s %7s %7s | %7s %7s  %-13s %15s %6s | %7s %7s %15s %6s\n", c.Flavor, c.Version, "pattern", "before", "after", "D_FREE",
+		"sampled", "error", "how", "range", "ms", "counted", "error", "range", "ms")
+	var sampled, counted []float64
+	for _, m := range all {
+		mark := ""
+		if m.pattern.open {
+			mark = " (range only)"
+		}
+		if m.after < m.sampled.Low || m.after > m.sampled.High {
+			mark += " OUT(s)"
+		}
+		if m.after < m.counted.Low || m.after > m.counted.High {
+			mark += " OUT(c)"
+		}
+		if m.pattern.healthy && (m.sampled.Worth(m.table, 0, 0.05) || m.counted.Worth(m.table, 0, 0.05)) {
+			mark += " HEALTHY TABLE RECOMMENDED"
+		}
+		r := func(p Prediction) string { return fmt.Sprintf("%.1f-%.1f", f(p.Low), f(p.High)) }
+		fmt.Printf("%-46s %7.1f %7.1f %7.1f | %7.1f %+6.1f%%  %-13s %15s %6d | %7.1f %+6.1f%% %15s %6d%s\n", m.pattern.name, f(m.before), f(m.after), f(m.free),
+			f(m.sampled.Bytes), off(m.sampled, m.after), m.sampled.How, r(m.sampled), m.tookSampled.Milliseconds(),
+			f(m.counted.Bytes), off(m.counted, m.after), r(m.counted), m.tookBoth.Milliseconds(), mark)
+		if m.pattern.open || m.before < 30*mib {
+			continue
+		}
+		sampled, counted = append(sampled, math.Abs(off(m.sampled, m.after))), append(counted, math.Abs(off(m.counted, m.after)))
+	}
+	for name, errs := range map[string][]float64{"sampled": sampled, "counted": counted} {
+		if len(errs) == 0 {
+			continue
+		}
+		slices.Sort(errs)
+		b.ReportMetric(errs[len(errs)/2], name+"-median-%")
+		b.ReportMetric(errs[len(errs)-1], name+"-worst-%")
+	}
+}
+
+// f is a size in MiB.
+func f(n int64) float64 { return float64(n) / mib }

@@ -1,0 +1,123 @@
+package tablespace
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"mysql-recycler/engine/dbconn"
+)
+
+// isNoRows reports whether a query found nothing.
+func isNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
+
+// manyValues is how many different values of the first column are walked; more are left to the
+// server's statistics.
+const manyValues = 64
+
+// nested samples a key whose first column has few values: it walks those values and spreads the
+// places over the second column under each. coarse is what the first column gave; it is kept when
+// there are too many values.
+func (s *sampler) nested(ctx context.Context, p path, coarse *sample) (*sample, error) {
+	values, all, err := s.distinct(ctx, p)
+	if err != nil || len(values) == 0 {
+		return coarse, err
+	}
+	for i := range coarse.strata {
+		coarse.strata[i].weight = -1
+	}
+	name := dbconn.QuoteName(p.first.name)
+	out := &sample{}
+	for _, v := range values {
+		where, args := " WHERE "+name+" = ?", []any{v}
+		a, err := s.axis(ctx, p, *p.second, where, args)
+		if err != nil {
+			return nil, err
+		}
+		if !a.usable() {
+			return coarse, nil
+		}
+		if err := s.strata(ctx, out, p, a, *p.second, where, args, max(6, s.places/len(values)), s.each, nil); err != nil {
+			return nil, err
+		}
+	}
+	if !all {
+		for i := range out.strata {
+			out.strata[i].weight = -1
+		}
+	}
+	return out, nil
+}
+
+// distinct walks the values of the first column with one dive into the index for each.
+func (s *sampler) distinct(ctx context.Context, p path) (values []any, all bool, err error) {
+	name := dbconn.QuoteName(p.first.name)
+	base := "SELECT " + name + " FROM " + s.from + " FORCE INDEX (" + dbconn.QuoteName(p.index) + ")"
+	query, args := base+" ORDER BY "+name+" LIMIT 1", []any{}
+	for range manyValues {
+		var raw []byte
+		err := s.q.QueryRowContext(ctx, query, args...).Scan(&raw)
+		if isNoRows(err) {
+			return values, true, nil
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("walk the key of %s: %w", s.t.Key(), err)
+		}
+		var value any = string(raw)
+		if kindOf(p.first.full) == axisBytes {
+			value = raw
+		}
+		values = append(values, value)
+		query, args = base+" WHERE "+name+" > ? ORDER BY "+name+" LIMIT 1", []any{value}
+	}
+	return values, false, nil
+}
+
+// values reads single values.
+func (s *sampler) values(ctx context.Context, query string, args ...any) ([][]byte, error) {
+	rows, err := s.q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("sample the key of %s: %w", s.t.Key(), err)
+	}
+	defer func() { _ = rows.Close() }()
+	var out [][]byte
+	for rows.Next() {
+		var v []byte
+		if err := rows.Scan(&v); err != nil {
+			return nil, fmt.Errorf("sample the key of %s: %w", s.t.Key(), err)
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// records runs one sampling query; the first column is the key.
+func (s *sampler) records(ctx context.Context, query string, args ...any) ([]record, [][]byte, error) {
+	rows, err := s.q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
+	}
+	defer func() { _ = rows.Close() }()
+	n := len(s.l.columns)
+	var out []record
+	var keys [][]byte
+	for rows.Next() {
+		values := make([]int64, n+len(s.prefix))
+		var key []byte
+		into := make([]any, 0, len(values)+1)
+		into = append(into, &key)
+		for i := range values {
+			into = append(into, &values[i])
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
+		}
+		out = append(out, record{length: values[:n], prefix: values[n:]})
+		keys = append(keys, key)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
+	}
+	return out, keys, nil
+}

@@ -93,7 +93,7 @@ func readMessages(s *Server, q url.Values) (any, error) {
 		}
 		out = append(out, m)
 	}
-	return s.plain(obj{"ok": true, "messages": out})
+	return s.plain(obj{"ok": true, "messages": out, "rev": s.feed.now()})
 }
 
 func readEdits(s *Server, q url.Values) (any, error) {

@@ -56,6 +56,14 @@ func (f *feed) tell(c change) {
 	}
 }
 
+// now is the present revision. Messages change under Server.mu, so a caller that
+// holds it reads messages and a revision that belong together.
+func (f *feed) now() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rev
+}
+
 func (c change) concerns(user string) bool {
 	if c.Message != nil {
 		return c.Message.visibleTo(user, c.channel)

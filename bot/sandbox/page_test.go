@@ -49,9 +49,20 @@ func (p person) do(steps ...chromedp.Action[chromedp.Void]) {
 	require.NoError(p.t, chromedp.Do(p.tab, steps...))
 }
 
+// click presses an element. A live update may replace it between being found and
+// being pressed; then it is looked for again.
 func (p person) click(css string) {
 	p.t.Helper()
-	p.do(chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Click(chromedp.CSS(css)))
+	until := time.Now().Add(8 * time.Second)
+	for {
+		ctx, cancel := context.WithTimeout(p.tab, 3*time.Second)
+		err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Click(chromedp.CSS(css)))
+		cancel()
+		if err == nil {
+			return
+		}
+		require.True(p.t, time.Now().Before(until), "click %s: %v", css, err)
+	}
 }
 
 // sees waits until an element's text holds what.

@@ -93,17 +93,16 @@ function theme(name) {
   localStorage.setItem('theme', name);
 }
 
-let stream;
+let stream, loading = 0, waiting = [];
 
 async function become(name) {
   const st = await loadState(name);
-  await loadMessages();
   store.read = new Map(JSON.parse(sessionStorage.getItem('read:' + store.me.id) || '[]'));
   forget();
   hide();
-  document.documentElement.lang = 'en';
+  await listen();
+  await snapshot();
   document.body.dataset.user = store.me.name;
-  listen();
   if (parts()[0] !== st.me.name) { history.replaceState(null, '', `#${st.me.name}/${parts()[1] || ''}`); }
   lastMain = '';
   store.thread = '';
@@ -114,23 +113,39 @@ async function become(name) {
 let later = 0;
 const soon = () => { if (!later) later = requestAnimationFrame(() => { later = 0; draw(false, false); }); };
 
+// snapshot reads all messages; what the stream says meanwhile is put on top.
+async function snapshot() {
+  loading++;
+  try {
+    const rev = await loadMessages();
+    if (loading === 1) waiting.filter((c) => c.rev > rev).forEach(apply);
+  } finally { if (--loading === 0) waiting = []; }
+}
+
+function apply(c) {
+  if (c.kind === 'message') { keep(c.message); soon(); }
+  else if (c.kind === 'view') showViews();
+  else if (c.kind === 'home') { if (store.view.kind === 'home') drawHome($('stream')); }
+  else if (c.kind === 'toast') toast(c.text);
+  else if (c.kind === 'people' || c.kind === 'sockets') refresh();
+  else if (c.kind === 'reset') reload();
+}
+
+// listen opens the live stream of a person and resolves when it is open.
 function listen() {
   stream?.close();
   const me = store.me.id;
-  stream = new EventSource('/_ctl/stream?user=' + me);
+  const mine = stream = new EventSource('/_ctl/stream?user=' + me);
   let dropped = false;
-  stream.onerror = () => { dropped = true; document.body.classList.add('offline'); };
-  stream.onopen = () => { document.body.classList.remove('offline'); if (dropped) { dropped = false; reload(); } };
   stream.onmessage = (ev) => {
-    if (store.me.id !== me) return;
+    if (stream !== mine) return;
     const c = JSON.parse(ev.data);
-    if (c.kind === 'message') { keep(c.message); soon(); }
-    else if (c.kind === 'view') showViews();
-    else if (c.kind === 'home') { if (store.view.kind === 'home') drawHome($('stream')); }
-    else if (c.kind === 'toast') toast(c.text);
-    else if (c.kind === 'people' || c.kind === 'sockets') refresh();
-    else if (c.kind === 'reset') reload();
+    if (loading) waiting.push(c); else apply(c);
   };
+  return new Promise((open) => {
+    stream.onerror = () => { dropped = true; document.body.classList.add('offline'); };
+    stream.onopen = () => { document.body.classList.remove('offline'); open(); if (dropped) { dropped = false; reload(); } };
+  });
 }
 
 // refresh reads people and rooms again; a composer is replaced only when the
@@ -143,7 +158,7 @@ async function refresh() {
   draw(true, false);
 }
 
-async function reload() { await loadState(store.me.id); await loadMessages(); forget(); draw(true, true); showViews(); }
+async function reload() { await loadState(store.me.id); await snapshot(); forget(); draw(true, true); showViews(); }
 
 async function main() {
   const dark = matchMedia('(prefers-color-scheme: dark)').matches;

@@ -46,9 +46,14 @@ const keptOf = (ctx) => new Map([...ctx.form.fields].map(([k, get]) => [k, get()
 
 let shown = null; // { dlg, id, hash, ctx }
 
-// showViews brings the screen in line with the person's stack of modals.
+let asked = 0;
+
+// showViews brings the screen in line with the person's stack of modals. An
+// answer that was overtaken by a later question must not open what was closed.
 export async function showViews() {
+  const mine = ++asked;
   const out = await get('views/' + store.me.id);
+  if (mine !== asked) return;
   const stack = out.views || [];
   const top = stack[stack.length - 1];
   if (!top) { hide(); return; }
@@ -116,11 +121,13 @@ function mark(body, errors) {
   first?.focus();
 }
 
-let home = null;
+let home = null, homeAsked = 0;
 
 // drawHome puts a person's Home tab into el.
 export async function drawHome(el) {
+  const mine = ++homeAsked;
   const out = await get('home/' + store.me.id);
+  if (mine !== homeAsked || store.view.kind !== 'home') return;
   const v = out.view;
   if (!v) {
     home = null;

@@ -20,8 +20,14 @@ export async function get(name) {
   return res.json();
 }
 
+let asked = 0;
+
+// loadState reads people and rooms. Of several answers on their way only the
+// one asked for last counts.
 export async function loadState(user) {
+  const mine = ++asked;
   const st = await get('state?user=' + encodeURIComponent(user || ''));
+  if (mine !== asked) return st;
   store.me = st.me;
   store.users = new Map(st.users.map((u) => [u.id, u]));
   store.groups = new Map(st.groups.map((g) => [g.id, g]));
@@ -30,9 +36,12 @@ export async function loadState(user) {
   return st;
 }
 
+// loadMessages reads all messages and returns the revision they belong to.
 export async function loadMessages() {
-  const out = await get('messages?user=' + store.me.id);
-  store.messages = new Map(out.messages.map((m) => [m.channel + '/' + m.ts, m]));
+  const me = store.me.id;
+  const out = await get('messages?user=' + me);
+  if (me === store.me.id) store.messages = new Map(out.messages.map((m) => [m.channel + '/' + m.ts, m]));
+  return out.rev;
 }
 
 export function keep(m) {

@@ -1,8 +1,10 @@
 package storage
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -56,4 +58,24 @@ func TestPostgresHidesPassword(t *testing.T) {
 		require.Error(t, err)
 		require.False(t, strings.Contains(err.Error(), "hunter2"), err)
 	}
+}
+
+// A node that freezes inside a transaction holds the writer's lock; the server takes it away, and
+// the node cannot commit afterwards.
+func TestPostgresFrozenWriter(t *testing.T) {
+	t.Parallel()
+	url := newPostgres(t)
+	frozen, other := open(t, url), open(t, url)
+	tx, end, err := frozen.d.begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "INSERT INTO cursors (reader, seq) VALUES ('frozen', 1)")
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, NewOutbox(other).Put(ctx, "teller", 3, nil))
+	require.Error(t, end.commit(t.Context()))
+	_ = end.rollback(t.Context())
+	seq, err := NewFacts(other).Cursor(t.Context(), "frozen")
+	require.NoError(t, err)
+	require.Zero(t, seq)
 }

@@ -156,12 +156,13 @@ func (q *Queue) Stop(ctx context.Context) error {
 		defer cancel()
 		err = q.life.StopAndCancel(hard)
 	}
-	err = errors.Join(err, q.leave())
-	q.leave = nil
 	if err != nil {
+		// Something still runs: the lock stays until the process ends, so that nobody who starts
+		// meanwhile takes this one for dead.
 		return fmt.Errorf("stop the queue: %w", err)
 	}
-	return nil
+	err, q.leave = q.leave(), nil
+	return err
 }
 
 // PauseRegion stops every process from claiming jobs of a region, a moment after it returns;

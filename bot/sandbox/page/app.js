@@ -1,6 +1,6 @@
 // app.js: start, routes, the live stream. The address says everything:
 // #alice/db-ops, #alice/db-ops/1700000000.000100 (a thread), #bob/@home, #bob/@dm.
-import { h, fill, icon, iconButton, toast } from './dom.js';
+import { h, fill, icon, iconButton, same, toast } from './dom.js';
 import { store, post, loadState, loadMessages, keep } from './store.js';
 import { drawChannel, drawThread, forget, avatar } from './messages.js';
 import { drawSidebar, userSwitch } from './sidebar.js';
@@ -63,12 +63,13 @@ function draw(fresh, freshThread) {
 }
 
 function header(c) {
+  const dark = document.documentElement.dataset.theme === 'dark';
+  if (same($('bar'), store.me, store.view, c, dark, [...store.users.values()])) return;
   const home = store.view.kind !== 'channel', bot = userOf(store.app.user);
   const tab = (kind, text) => h('a', { href: hashOf(kind), class: 'tab', 'aria-current': store.view.kind === kind ? 'page' : null }, text);
   const title = home
     ? [avatar(bot, 24), h('h2', {}, bot.real_name), h('span', { class: 'tabs' }, tab('home', 'Home'), tab('dm', 'Messages'))]
     : [icon(c?.is_private ? 'lock' : 'hash', 20), h('h2', {}, c?.name), h('span', { class: 'sub', title: (c?.members || []).map((m) => userOf(m).name).join(', ') }, icon('people', 15), `${(c?.members.length || 0) + (c?.bot_member ? 1 : 0)}`)];
-  const dark = document.documentElement.dataset.theme === 'dark';
   fill($('bar'), iconButton('menu', 'Channels', openSide, { class: 'ghost only-small' }), h('div', { class: 'bar-title' }, title),
     iconButton(dark ? 'sun' : 'moon', dark ? 'Light colours' : 'Dark colours', () => { theme(dark ? 'light' : 'dark'); header(c); }), userSwitch((u) => { location.hash = `#${u.name}/${parts().slice(1, 2).join('/')}`; }));
   const n = $('notice');

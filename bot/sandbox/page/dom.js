@@ -61,6 +61,16 @@ export function icon(name, size = 18) {
   return svg;
 }
 
+// same says whether an element already shows what parts describe. Drawing it
+// again would take focus and open menus away from people.
+const shown = new WeakMap();
+export function same(el, ...parts) {
+  const sig = JSON.stringify(parts);
+  if (shown.get(el) === sig) return true;
+  shown.set(el, sig);
+  return false;
+}
+
 // button with an icon and a spoken name
 export function iconButton(name, label, onclick, extra = {}) {
   return h('button', { type: 'button', class: 'ghost', 'aria-label': label, title: label, onclick, ...extra }, icon(name));

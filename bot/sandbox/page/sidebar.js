@@ -1,5 +1,5 @@
 // sidebar.js: workspace name, channels with unread dots, the app, and who you are.
-import { h, icon, fill, menu } from './dom.js';
+import { h, icon, fill, menu, same } from './dom.js';
 import { store, userOf } from './store.js';
 import { avatar } from './messages.js';
 
@@ -13,6 +13,9 @@ const link = (to, current, lead, text, dot, extra) => h('a', { href: to, class: 
 
 export function drawSidebar(el, hashOf) {
   const at = store.view, bot = userOf(store.app.user);
+  const news = [...store.channels.map((c) => c.id), store.dm].filter(unread);
+  if (same(el, store.me.id, store.team, store.channels, at, news, store.sockets)) return;
+  const focused = el.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
   fill(el,
     h('div', { class: 'team' }, h('span', { class: 'team-mark' }, (store.team.name || '?')[0]), h('div', {}, h('h1', {}, store.team.name), h('small', {}, 'Practice workspace'))),
     h('div', { class: 'nav-scroll' },
@@ -23,6 +26,7 @@ export function drawSidebar(el, hashOf) {
       link(hashOf('home'), at.kind === 'home' || at.kind === 'dm', avatar(bot, 20), bot.real_name || bot.name, unread(store.dm) && at.kind !== 'dm'),
       h('p', { class: 'presence' + (store.sockets ? ' on' : ''), id: 'presence' }, h('i'), store.sockets ? `Connected, ${store.sockets} socket${store.sockets > 1 ? 's' : ''}` : 'Not connected')),
     h('div', { class: 'side-foot' }, 'Nothing here leaves this machine.'));
+  if (focused) el.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
 }
 
 export function userSwitch(change) {

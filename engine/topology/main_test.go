@@ -3,6 +3,7 @@ package topology_test
 import (
 	"context"
 	"net"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -14,7 +15,12 @@ import (
 	"mysql-recycler/engine/mysqltest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if seed := os.Getenv(discoverEnv); seed != "" {
+		os.Exit(discoverMain(seed))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // The account of the tests: exactly the documented rights.
 const (

@@ -16,17 +16,7 @@ import (
 // where the drawing would come back to its start.
 func (t Topology) Tree() string {
 	d := drawing{index: newIndex(&t), drawn: map[int]bool{}}
-	for n := range t.Instances {
-		if len(d.up[n]) == 0 {
-			d.add(n, "", "")
-		}
-	}
-	for n := range t.Instances { // rings have no way in from above; the writable one comes first
-		if !d.drawn[n] && t.Instances[n].Role == RolePrimary {
-			d.add(n, "", "")
-		}
-	}
-	for n := range t.Instances {
+	for _, n := range d.tops() {
 		if !d.drawn[n] {
 			d.add(n, "", "")
 		}

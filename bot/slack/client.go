@@ -131,8 +131,7 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("slack: %d sockets, Slack allows 10", o.Sockets)
 	}
 	o.Tuning = o.Tuning.withDefaults()
-	// slack-go's own client waits for ever.
-	c := &Client{o: o, log: o.Log, http: &http.Client{Timeout: 15 * time.Second, Transport: http.DefaultTransport.(*http.Transport).Clone()}}
+	c := &Client{o: o, log: o.Log, http: httpClient()}
 	c.api = sdk.New(o.BotToken, sdk.OptionAppLevelToken(o.AppToken), sdk.OptionAPIURL(o.APIURL),
 		sdk.OptionHTTPClient(c.http), sdk.OptionLog(log.New(discard{}, "", 0)))
 	c.count.s.Sockets = make([]SocketStats, o.Sockets)
@@ -143,6 +142,14 @@ func New(o Options) (*Client, error) {
 	c.homes = newHomes(c)
 	c.forms = newAnswers()
 	return c, nil
+}
+
+// httpClient has a deadline, which slack-go's own has not, and keeps a connection for each call
+// that may be in the air.
+func httpClient() *http.Client {
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: flights, IdleConnTimeout: 90 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true}
+	return &http.Client{Timeout: 15 * time.Second, Transport: t}
 }
 
 // discard swallows slack-go's own log, which may hold payloads.

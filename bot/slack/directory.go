@@ -118,7 +118,8 @@ func (c *Client) readPerson(ctx context.Context, team, id string) (approvals.Per
 			return err
 		}
 		name := first(u.Profile.DisplayName, u.RealName, u.Name)
-		elsewhere := u.TeamID != "" && u.TeamID != ours && u.Enterprise.EnterpriseID != ours && team != ours
+		// is_stranger is false for a guest organisation's member whom a shared channel makes visible.
+		elsewhere := u.TeamID != "" && u.TeamID != ours && u.Enterprise.EnterpriseID != ours
 		out = approvals.Person{Actor: approvals.Actor{Team: team, ID: u.ID, Name: line(name)}, Email: u.Profile.Email,
 			Bot: u.IsBot || u.IsWorkflowBot || u.IsConnectorBot || u.ID == "USLACKBOT", Deleted: u.Deleted,
 			Guest: u.IsRestricted || u.IsUltraRestricted, Foreign: u.IsStranger || elsewhere, Locale: u.Locale}

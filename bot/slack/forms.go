@@ -127,7 +127,8 @@ func (c *Client) submit(ctx context.Context, p interaction) (map[string]string, 
 	who := p.actor()
 	s := bot.Submission{Form: p.View.Callback, Ref: ref.Ref, User: who, Values: map[string]string{},
 		Reply: bot.Reply{User: who.ID, Channel: ref.Channel, Trigger: p.TriggerID}}
-	if ref.URL != "" && c.o.Clock().Unix() < ref.Until {
+	if until := time.Unix(ref.Until, 0); ref.URL != "" && c.o.Clock().Before(until) {
+		c.hooks.minted(ref.URL, until.Add(-hookLife)) // another run may have made the form
 		s.Reply.URL = ref.URL
 	}
 	for block, actions := range p.View.State.Values {

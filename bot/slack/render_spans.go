@@ -143,7 +143,10 @@ func inlineSpan(sp bot.Span, n int) string {
 	case channelID.MatchString(sp.Channel):
 		return "<#" + sp.Channel + ">"
 	case !sp.Time.IsZero() && drawable(sp.Time):
-		fb := strings.NewReplacer("|", "/", "^", "").Replace(cut(fallback(sp), 60))
+		fb := strings.TrimSpace(strings.NewReplacer("|", "/", "^", "").Replace(cut(fallback(sp), 60)))
+		if fb == "" {
+			fb = fallback(bot.Span{Time: sp.Time})
+		}
 		return fmt.Sprintf("<!date^%s^%s|%s>", strconv.FormatInt(sp.Time.Unix(), 10), dateFormat, escape(fb))
 	case emojiName.MatchString(sp.Emoji):
 		return ":" + sp.Emoji + ":"

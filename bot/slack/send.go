@@ -71,7 +71,7 @@ func (s *sender) post(ctx context.Context, q bot.Queued, ch string, m bot.Messag
 		ts, err = s.deliver(ctx, q.Key, ch, thread, text, nil)
 	}
 	if err == nil {
-		s.c.count.do(func(st *Stats) { st.Out.Posted++ })
+		s.c.count.do(func(st *Stats) { st.Out.Posted++; st.FatalOut = "" })
 		s.saved(ctx, q, ch, ts)
 		return
 	}
@@ -114,7 +114,7 @@ func (s *sender) postFailed(ctx context.Context, q bot.Queued, ch string, m bot.
 	case refusedShape[c]:
 		s.putOff(ctx, q, 0, why, true)
 	case fatal[c]:
-		s.c.count.do(func(st *Stats) { st.Fatal = c })
+		s.c.count.do(func(st *Stats) { st.FatalOut = c })
 		s.putOff(ctx, q, time.Minute, why, false)
 	case c != "":
 		s.putOff(ctx, q, backoff(s.c.o.Tuning.Retry, q.Attempts, mostWait), why, q.Attempts >= tries)
@@ -151,7 +151,7 @@ func (s *sender) edit(ctx context.Context, q bot.Queued, ch string, m bot.Messag
 		err = s.update(ctx, ch, q.TS, text, nil)
 	}
 	if err == nil {
-		s.c.count.do(func(st *Stats) { st.Out.Edited++ })
+		s.c.count.do(func(st *Stats) { st.Out.Edited++; st.FatalOut = "" })
 		s.saved(ctx, q, ch, q.TS)
 		return
 	}
@@ -165,7 +165,7 @@ func (s *sender) edit(ctx context.Context, q bot.Queued, ch string, m bot.Messag
 	case refusedShape[c]:
 		s.putOff(ctx, q, 0, why, true)
 	case fatal[c]:
-		s.c.count.do(func(st *Stats) { st.Fatal = c })
+		s.c.count.do(func(st *Stats) { st.FatalOut = c })
 		s.putOff(ctx, q, time.Minute, why, false)
 	default: // an edit can be repeated freely
 		s.putOff(ctx, q, backoff(s.c.o.Tuning.Retry, q.Attempts, time.Minute), why, c != "" && q.Attempts >= tries)

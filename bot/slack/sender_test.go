@@ -253,7 +253,7 @@ func TestRevokedTokenKeepsThePost(t *testing.T) {
 	s.do("fault", map[string]any{"method": mPost, "times": 1, "error": "token_revoked"})
 	s.put(bot.Post{Key: "k", Channel: dbOps, Body: say("later")})
 	s.until("put off", func() bool { return s.out.row("k").attempts == 1 })
-	require.Equal(t, "token_revoked", s.c.Stats().Fatal)
+	require.Equal(t, "token_revoked", s.c.Stats().FatalOut)
 	r := s.out.row("k")
 	require.Empty(t, r.dead)
 	require.Greater(t, time.Until(r.until), 30*time.Second)

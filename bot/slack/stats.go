@@ -10,8 +10,10 @@ type Stats struct {
 	Sockets []SocketStats
 	// ForeignSockets is how many sockets of the app were not ours at the newest hello, now.
 	ForeignSockets int
-	// Fatal is the code of an error that trying again cannot mend, or "", now.
+	// Fatal is the code with which Slack refuses our sockets for good, or "", now.
 	Fatal string
+	// FatalOut is the same for our messages.
+	FatalOut string
 }
 
 // InStats counts inbound envelopes.

@@ -99,7 +99,7 @@ func (h *handler) got() (commands []bot.Command, clicks []bot.Click, subs []bot.
 
 // stage is a sandbox with one running Client and its stores.
 type stage struct {
-	t     *testing.T
+	t     testing.TB
 	ctx   context.Context
 	srv   *sandbox.Server
 	sb    *sandbox.Client
@@ -112,7 +112,7 @@ type stage struct {
 	stop  func()
 }
 
-func newStage(t *testing.T, setup func(*Options)) *stage {
+func newStage(t testing.TB, setup func(*Options)) *stage {
 	t.Helper()
 	s := coldStage(t, setup)
 	s.start()
@@ -120,7 +120,7 @@ func newStage(t *testing.T, setup func(*Options)) *stage {
 }
 
 // coldStage is a stage whose client does not run yet.
-func coldStage(t *testing.T, setup func(*Options)) *stage {
+func coldStage(t testing.TB, setup func(*Options)) *stage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	srv, err := sandbox.Start(ctx, sandbox.Config{Seed: 7})

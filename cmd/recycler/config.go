@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -51,4 +53,13 @@ func load(path string) (configs.Config, *targets, error) {
 		return cfg, nil, &usageError{err}
 	}
 	return cfg, t, nil
+}
+
+// exists reports whether there is something at a path.
+func exists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -73,7 +73,7 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(serveCommand(), demoCommand(), configCommand(), versionCommand())
+	root.AddCommand(serveCommand(), demoCommand(), doctorCommand(), configCommand(), versionCommand())
 	return root
 }
 

@@ -65,14 +65,15 @@ func (s *sender) post(ctx context.Context, q bot.Queued, ch string, m bot.Messag
 		return
 	}
 	text, blocks := s.c.drawChecked(m, maxBlocks)
-	ts, err := s.deliver(ctx, q.Key, ch, thread, text, blocks)
+	at, ts, err := s.deliver(ctx, q.Key, ch, thread, text, blocks)
 	if refusedShape[code(err)] && len(blocks) > 0 {
 		s.c.log.Error("slack refused the shape of a message; it is sent as one sentence", zap.String("post", q.Key), zap.Error(scrub(mPost, err)))
-		ts, err = s.deliver(ctx, q.Key, ch, thread, text, nil)
+		at, ts, err = s.deliver(ctx, q.Key, ch, thread, text, nil)
 	}
 	if err == nil {
 		s.c.count.do(func(st *Stats) { st.Out.Posted++; st.FatalOut = "" })
-		s.saved(ctx, q, ch, ts)
+		s.went(q, at)
+		s.saved(ctx, q, at, ts)
 		return
 	}
 	s.postFailed(ctx, q, ch, m, thread, err)
@@ -83,14 +84,24 @@ func withTS(q bot.Queued, ts string) bot.Queued {
 	return q
 }
 
-func (s *sender) deliver(ctx context.Context, k, ch, thread, text string, blocks []sdk.Block) (string, error) {
+// went notes that a message is in another channel than was asked for: in the fallback channel, or
+// in the direct message that a person's id stands for. Edits must name that one.
+func (s *sender) went(q bot.Queued, channel string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if channel != q.Channel {
+		s.moved[q.Key] = channel
+	}
+}
+
+// deliver posts and returns where the message is: its channel and timestamp.
+func (s *sender) deliver(ctx context.Context, k, ch, thread, text string, blocks []sdk.Block) (string, string, error) {
 	opts := append(messageOptions(text, blocks),
 		sdk.MsgOptionMetadata(sdk.SlackMetadata{EventType: postEvent, EventPayload: map[string]any{postKey: k}}))
 	if thread != "" {
 		opts = append(opts, sdk.MsgOptionTS(thread))
 	}
-	_, ts, err := s.c.api.PostMessageContext(ctx, ch, opts...)
-	return ts, err
+	return s.c.api.PostMessageContext(ctx, ch, opts...)
 }
 
 // refusedShape lists the codes that mean the message, not the place.

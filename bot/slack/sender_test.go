@@ -226,6 +226,7 @@ func TestArchivedChannelMovesTheStoryToTheFallback(t *testing.T) {
 	m := s.shows("C0DBAUDIT", "finished")
 	s.shows("C0DBAUDIT", "summary")
 	require.Contains(t, m.Plain(), "Posted here because")
+	require.Equal(t, "C0DBAUDIT", s.out.row("card").channel)
 	thread, err := s.sb.Thread(s.ctx, "C0DBAUDIT", m.TS)
 	require.NoError(t, err)
 	require.Len(t, thread, 2)
@@ -291,4 +292,16 @@ func TestHostileTextStaysText(t *testing.T) {
 			require.NotContains(t, string(raw), bad)
 		}
 	}
+}
+
+// A post to a person is a direct message; its edits go to the same one.
+func TestPostToAPersonIsEditedInTheDirectMessage(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	s.put(bot.Post{Key: "k", Channel: alice, Body: say("for you")})
+	m := s.shows("", "for you")
+	require.True(t, strings.HasPrefix(m.Channel, "D"))
+	s.put(bot.Post{Key: "k", Channel: alice, Body: say("for you, done")})
+	require.Equal(t, m.TS, s.shows("", "for you, done").TS)
+	require.Equal(t, m.Channel, s.out.row("k").channel)
 }

@@ -79,6 +79,7 @@ type row struct {
 	rev      int64
 	sentRev  int64
 	ts       string
+	channel  string
 	until    time.Time
 	attempts int
 	dead     string
@@ -97,11 +98,7 @@ func (o *outbox) Put(_ context.Context, _ string, _ int64, posts []bot.Post) err
 			o.rows[p.Key] = r
 			o.order = append(o.order, p.Key)
 		}
-		ch := r.post.Channel
-		r.post = p
-		if r.ts != "" {
-			r.post.Channel = ch
-		}
+		r.post = p // with the channel that was wished, wherever the message went
 		r.rev++
 	}
 	return nil
@@ -135,7 +132,7 @@ func (o *outbox) Sent(_ context.Context, key string, rev int64, channel, ts stri
 		return errors.New("disk full")
 	}
 	r := o.rows[key]
-	r.sentRev, r.ts, r.post.Channel, r.attempts = rev, ts, channel, 0
+	r.sentRev, r.ts, r.channel, r.attempts = rev, ts, channel, 0
 	r.sent++
 	return nil
 }

@@ -132,7 +132,11 @@ func flag(b bool) int {
 // duePosts lists what may be sent at $1. A reply waits for its parent, and a reply that was never
 // sent waits for older ones of the same thread, so that a thread reads in order even when sending
 // one of them failed for a while.
-const duePosts = `SELECT p.key, p.request_id, p.channel, p.parent, p.body, p.routine, p.rev, p.ts, COALESCE(q.ts, ''), p.attempts
+//
+// A message that once went to another channel than wished (a direct message, a fallback) is edited,
+// and its thread goes on, where it went.
+const duePosts = `SELECT p.key, p.request_id,
+	CASE WHEN p.ts <> '' THEN p.sent_channel WHEN q.ts <> '' THEN q.sent_channel ELSE p.channel END, p.parent, p.body, p.routine, p.rev, p.ts, COALESCE(q.ts, ''), p.attempts
 	FROM posts p LEFT JOIN posts q ON q.key = p.parent
 	WHERE p.sent_rev < p.rev AND p.gave_up = 0 AND p.next_at <= $1
 	  AND (p.parent = '' OR q.ts <> '')

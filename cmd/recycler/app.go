@@ -79,7 +79,7 @@ func (a *app) wire(t *targets) error {
 	}
 	a.slack, err = slack.New(slack.Options{
 		BotToken: c.Slack.BotToken.Reveal(), AppToken: c.Slack.AppToken.Reveal(), APIURL: c.Slack.APIURL,
-		Inbox: inbox{a.stores.inbox}, Outbox: outbox{a.stores.outbox}, Sockets: c.Slack.Sockets,
+		Inbox: inbox{a.stores.inbox}, Outbox: outbox{a.stores.outbox, func() {}}, Undelivered: a.undelivered, Sockets: c.Slack.Sockets,
 		FormActions: bot.FormActions(), Tuning: slack.Tuning{EditEvery: c.Engine.ProgressInterval}, Log: a.log.Named("slack"),
 	})
 	if err != nil {
@@ -90,7 +90,7 @@ func (a *app) wire(t *targets) error {
 	})
 	a.bot = bot.New(bot.Options{
 		Targets: t, Planner: &engine.Planner{Discoveries: journal, Guards: guards, Now: time.Now}, Requests: a.service,
-		Facts: a.stores.facts, Lists: a.stores.facts, Wanter: a.stores.facts, Live: live, Outbox: outbox{a.stores.outbox},
+		Facts: a.stores.facts, Lists: a.stores.facts, Wanter: a.stores.facts, Live: live, Outbox: a.outbox(),
 		Responder: a.slack, Directory: a.slack, Channels: channels(c), Log: a.log.Named("bot"),
 		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval},
 	})

@@ -169,7 +169,7 @@ func (d *doctor) servers(ctx context.Context, t *targets) {
 		g.Go(func() error {
 			ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 			defer cancel()
-			p.told = d.server(ctx, t.Access(p.cluster.Name), p.cluster, p.host)
+			p.told = d.server(ctx, t.Access(p.cluster.Name), p.host)
 			return nil
 		})
 	}
@@ -182,7 +182,7 @@ func (d *doctor) servers(ctx context.Context, t *targets) {
 }
 
 // server looks at one host and answers what is to be printed.
-func (d *doctor) server(ctx context.Context, a *dbconn.Access, cl configs.Cluster, h dbconn.Host) (told []func()) {
+func (d *doctor) server(ctx context.Context, a *dbconn.Access, h dbconn.Host) (told []func()) {
 	say := func(f func()) { told = append(told, f) }
 	s, err := a.Open(ctx, h.Addr)
 	if err != nil {

@@ -68,7 +68,7 @@ clusters:
 	require.Contains(t, out, "/invite", "the bot is not in #random")
 	require.Equal(t, 2, strings.Count(out, "rights"+strings.Repeat(" ", 17)), out)
 
-	require.NoError(t, os.WriteFile(path, []byte("clusters: [{nmae: x}]"), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("clusters: [{title: x}]"), 0o600))
 	code, _ = doctor()
 	require.Equal(t, 2, code)
 }

@@ -10,8 +10,11 @@ import (
 // Storage and bot do not know each other. Their rows have the same fields, so the adapters here
 // only convert.
 
-// outbox is storage's outbox as the bot declares it.
-type outbox struct{ *storage.Outbox }
+// outbox is storage's outbox as the bot declares it. Whoever puts something in wakes the sender.
+type outbox struct {
+	*storage.Outbox
+	wake func()
+}
 
 var _ bot.Outbox = outbox{}
 
@@ -21,7 +24,11 @@ func (o outbox) Put(ctx context.Context, reader string, upto int64, posts []bot.
 	for i, p := range posts {
 		rows[i] = storage.Post(p)
 	}
-	return o.Outbox.Put(ctx, reader, upto, rows)
+	if err := o.Outbox.Put(ctx, reader, upto, rows); err != nil {
+		return err
+	}
+	o.wake()
+	return nil
 }
 
 // Due implements bot.Outbox.

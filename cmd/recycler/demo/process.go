@@ -92,8 +92,7 @@ func (b *bot) beside(ctx context.Context, f func(context.Context) error) error {
 		return err
 	case <-b.ended:
 		cancel(errors.New("the bot ended"))
-		<-done
-		return fmt.Errorf("the bot ended: %w", b.err)
+		return errors.Join(fmt.Errorf("the bot ended: %w", b.err), <-done)
 	}
 }
 

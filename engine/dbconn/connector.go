@@ -3,11 +3,11 @@ package dbconn
 import (
 	"context"
 	"crypto/tls"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -112,31 +112,43 @@ func driverFacts(ctx context.Context, conn driver.Conn) (Facts, error) {
 		return nil, fmt.Errorf("ask the server what it is: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	facts := Facts{}
-	values := make([]driver.Value, len(rows.Columns()))
+	answers, err := driverRows(rows)
+	if err != nil {
+		return nil, fmt.Errorf("ask the server what it is: %w", err)
+	}
+	return FactsOf(answers), nil
+}
+
+// driverRows reads the current result set of a connection that database/sql does not own.
+func driverRows(rows driver.Rows) ([]Row, error) {
+	columns := rows.Columns()
+	values := make([]driver.Value, len(columns))
+	var out []Row
 	for {
 		err := rows.Next(values)
 		if errors.Is(err, io.EOF) {
-			return facts, nil
+			return out, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("ask the server what it is: %w", err)
+			return out, err
 		}
-		if len(values) == 2 {
-			facts[strings.ToLower(text(values[0]))] = text(values[1])
+		row := make(Row, len(columns))
+		for n, c := range columns {
+			row[c] = text(values[n])
 		}
+		out = append(out, row)
 	}
 }
 
-// text is a value of the text protocol.
-func text(v driver.Value) string {
+// text is a value of the text protocol; the driver reuses the bytes.
+func text(v driver.Value) sql.NullString {
 	switch v := v.(type) {
 	case []byte:
-		return string(v)
+		return sql.NullString{String: string(v), Valid: true}
 	case string:
-		return v
+		return sql.NullString{String: v, Valid: true}
 	case nil:
-		return ""
+		return sql.NullString{}
 	}
-	return fmt.Sprint(v)
+	return sql.NullString{String: fmt.Sprint(v), Valid: true}
 }

@@ -81,8 +81,8 @@ func mariaDialect() Dialect {
 	d := Dialect{
 		ShowReplicas: "SHOW SLAVE HOSTS", ShowStatus: "SHOW ALL SLAVES STATUS",
 		ShowBinlogStatus: "SHOW MASTER STATUS", ShowBinlogs: "SHOW BINARY LOGS",
-		// Connections are named; these two act on the unnamed one. See topology for the others.
-		StopSQL: "STOP SLAVE SQL_THREAD", StartSQL: "START SLAVE SQL_THREAD",
+		// Without ALL they act on the unnamed connection only; MySQL's act on every channel.
+		StopSQL: "STOP ALL SLAVES SQL_THREAD", StartSQL: "START ALL SLAVES SQL_THREAD",
 		Columns: oldColumns,
 	}
 	d.Columns.Channel = "Connection_name"

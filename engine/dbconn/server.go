@@ -42,32 +42,18 @@ const (
 // Open reaches a server, asks it what it is and returns it. The error is a *NotAllowedError or a
 // *ConnectError. Close the server when done.
 func (a *Access) Open(ctx context.Context, addr Addr) (*Server, error) {
-	return a.open(ctx, addr, false)
-}
-
-// Visit is Open for one short look: a single connection, on which several statements may be sent
-// in one round trip (Batch). It serves discovery, whose statements are constants; never send a
-// statement with values in it over a visit.
-func (a *Access) Visit(ctx context.Context, addr Addr) (*Server, error) {
-	return a.open(ctx, addr, true)
-}
-
-// open does Open and Visit.
-func (a *Access) open(ctx context.Context, addr Addr, visit bool) (*Server, error) {
 	if !a.Allowed(addr) {
 		return nil, &NotAllowedError{Addr: addr, Cluster: a.Cluster}
 	}
 	s := &Server{Name: a.NameOf(addr), Addr: addr, access: a}
-	reader, err := s.connector(a.readTimeout(), visit)
+	reader, err := s.connector(a.readTimeout(), false)
 	if err != nil {
 		return nil, connectError(s.Name, addr, err)
 	}
 	s.db = sql.OpenDB(reader)
 	s.db.SetMaxOpenConns(maxOpenConns)
 	s.db.SetMaxIdleConns(maxIdleConns)
-	if visit {
-		s.db.SetMaxOpenConns(1)
-	} else if err := s.openSessions(); err != nil {
+	if err := s.openSessions(); err != nil {
 		_ = s.db.Close()
 		return nil, connectError(s.Name, addr, err)
 	}
@@ -144,11 +130,7 @@ func (s *Server) KillQuery(ctx context.Context, connID uint64, tag string) error
 
 // Close closes all connections of the server but its sessions that are still open.
 func (s *Server) Close() error {
-	err := s.db.Close()
-	if s.sessions != nil {
-		err = errors.Join(err, s.sessions.Close())
-	}
-	if err != nil {
+	if err := errors.Join(s.db.Close(), s.sessions.Close()); err != nil {
 		return fmt.Errorf("close %s: %w", s.Name, err)
 	}
 	return nil

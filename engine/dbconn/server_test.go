@@ -202,12 +202,10 @@ func visits(t *testing.T, c *mysqltest.Cluster, a *dbconn.Access) {
 	visit, err := a.Visit(t.Context(), a.Hosts[0].Addr)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, visit.Close()) }()
-	_, err = visit.Session(t.Context())
-	require.Error(t, err, "nothing that changes a server runs on a visit")
+	require.Equal(t, srv.Identity, visit.Identity)
 
 	statements := []string{"SELECT 1 AS n", "SELECT * FROM nowhere.t", "SELECT 3 AS n", "SHOW NONSENSE", "SELECT 5 AS n"}
-	for _, q := range []dbconn.Querier{visit, srv} {
-		answers := dbconn.AskAll(t.Context(), q, statements)
+	for _, answers := range [][]dbconn.Answer{visit.Ask(t.Context(), statements), dbconn.AskAll(t.Context(), srv, statements)} {
 		require.Len(t, answers, 5)
 		for n, want := range []uint16{0, 1146, 0, 1064, 0} {
 			require.Equal(t, want, dbconn.Code(answers[n].Err), "%v", answers[n].Err)
@@ -220,7 +218,7 @@ func visits(t *testing.T, c *mysqltest.Cluster, a *dbconn.Access) {
 	require.NoError(t, c.Nodes[0].Pause())
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	for _, a := range dbconn.AskAll(ctx, visit, statements) {
+	for _, a := range visit.Ask(ctx, statements) {
 		require.True(t, dbconn.Lost(a.Err), "%v", a.Err)
 	}
 	require.NoError(t, c.Nodes[0].Continue())

@@ -18,9 +18,6 @@ type Session struct {
 // Session dials a connection of its own. The connector has compared the identity of whoever
 // answered with the server that was opened: a *ConnectError of ClassIdentity says it is another.
 func (s *Server) Session(ctx context.Context) (*Session, error) {
-	if s.sessions == nil {
-		return nil, fmt.Errorf("open a session on %s: the server was only visited", s.Name)
-	}
 	dial, cancel := context.WithTimeout(ctx, s.access.dialTimeout()+s.access.readTimeout())
 	defer cancel()
 	conn, err := s.sessions.Conn(dial)

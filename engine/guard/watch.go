@@ -94,7 +94,7 @@ func (g *Guard) pulse(ctx context.Context, sess *dbconn.Session, srv *dbconn.Ser
 	if err != nil {
 		return unseen(srv, err)
 	}
-	inst, err := topology.FromFacts(srv, facts)
+	inst, err := topology.FromFacts(srv.Name, srv.Addr, facts)
 	if err != nil {
 		return unseen(srv, err)
 	}

@@ -131,7 +131,7 @@ func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
 		return errOther
 	}
 	v.addr, v.identity = addr, srv.Identity
-	mark := fingerprint(srv.Facts())
+	mark := fingerprint(srv.Facts)
 	if first, taken := w.claimed.LoadOrStore(srv.Identity, mark); taken {
 		if first != mark {
 			return errClone
@@ -139,13 +139,23 @@ func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
 		v.reached, v.alias = true, true
 		return nil
 	}
-	inst, err := inspect(ctx, srv, srv, srv.Facts(), w.o)
+	inst, err := look(ctx, srv, w.o)
 	if err != nil {
 		w.claimed.Delete(srv.Identity)
 		return err
 	}
 	v.inst, v.reached = inst, true
 	return nil
+}
+
+// look asks a visited server everything.
+func look(ctx context.Context, v *dbconn.Visit, o Options) (Instance, error) {
+	i, err := FromFacts(v.Name, v.Addr, v.Facts)
+	if err != nil {
+		return i, err
+	}
+	asks := questions(v.Facts, i.Version, o)
+	return i.learn(asks, v.Ask(ctx, asks.statements()))
 }
 
 // Backoff between attempts to open one address: short, because the node timeout bounds them all.
@@ -155,7 +165,7 @@ const (
 )
 
 // open opens an address, again after trouble that may pass, as long as the node timeout allows.
-func (w *walk) open(ctx context.Context, addr dbconn.Addr) (*dbconn.Server, error) {
+func (w *walk) open(ctx context.Context, addr dbconn.Addr) (*dbconn.Visit, error) {
 	backoff := firstBackoff
 	for n := 1; ; n++ {
 		srv, err := w.access.Visit(ctx, addr)

@@ -60,7 +60,7 @@ func (w *walk) executedNow(ctx context.Context, i Instance) string {
 		sql = mariaGTIDSQL
 	}
 	var again Instance
-	for _, a := range dbconn.AskAll(ctx, srv, []string{sql}) {
+	for _, a := range srv.Ask(ctx, []string{sql}) {
 		if a.Err == nil {
 			takeExecuted(&again, a.Rows)
 		}

@@ -247,4 +247,23 @@ func TestDiscoverHeartbeat(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, topology.FromStatus, lag.From)
 	require.False(t, topo.Partial, "a missing heartbeat table costs precision, not safety")
+
+	// The applier is stopped and started with the dialect's words and our account's rights.
+	srv, err := accessTo(t, c, c.Nodes...).Open(ctx, addr(t, c.Nodes[1]))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, srv.Close()) }()
+	sess, err := srv.Session(ctx)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, sess.Close()) }()
+	_, err = sess.ExecContext(ctx, srv.Version.Dialect().StopSQL)
+	require.NoError(t, err)
+	topo = eventually(t, accessTo(t, c, c.Nodes...), c.Nodes[1], func(topo topology.Topology) bool {
+		return one(t, topo, "db-prod-2").Links[0].SQLRunning == "No"
+	})
+	require.Contains(t, topo.Tree(), "STOPPED (io Yes, sql No)")
+	_, err = sess.ExecContext(ctx, srv.Version.Dialect().StartSQL)
+	require.NoError(t, err)
+	eventually(t, accessTo(t, c, c.Nodes...), c.Nodes[1], func(topo topology.Topology) bool {
+		return one(t, topo, "db-prod-2").Links[0].Running()
+	})
 }

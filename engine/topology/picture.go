@@ -191,6 +191,9 @@ func (c *canvas) row(n int, r pictureRow, rows []pictureRow) {
 	if r.parent >= 0 {
 		px := indent(rows[r.parent].depth) + badge/2
 		from := headHeight + r.parent*rowHeight + rowHeight/2 + badge/2 + 4
+		if sibling := r.siblingBefore(n, rows); sibling >= 0 {
+			from = headHeight + sibling*rowHeight + rowHeight/2 // from there up the line is the sibling's
+		}
 		lineInk := line
 		if r.broken {
 			lineInk = alarm
@@ -212,6 +215,16 @@ func (c *canvas) row(n int, r pictureRow, rows []pictureRow) {
 	c.text("name", textX, top+46, ink, c.fit("name", r.Name, room))
 	c.text("text", textX, top+82, faint, c.fit("text", what, room))
 	c.text("text", textX, top+118, stateInk, c.fit("text", state, room))
+}
+
+// siblingBefore is the nearest row above with the same server above it; -1 for none.
+func (r pictureRow) siblingBefore(n int, rows []pictureRow) int {
+	for k := n - 1; k > r.parent; k-- {
+		if rows[k].parent == r.parent {
+			return k
+		}
+	}
+	return -1
 }
 
 // indent is where a tier begins.

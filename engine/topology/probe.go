@@ -16,9 +16,14 @@ import (
 func Probe(ctx context.Context, q dbconn.Querier, srv *dbconn.Server) (Instance, error) {
 	facts, err := dbconn.ReadFacts(ctx, q)
 	if err != nil {
-		return blank(srv), fmt.Errorf("probe %s: %w", srv.Name, err)
+		return blank(srv.Name, srv.Addr), fmt.Errorf("probe %s: %w", srv.Name, err)
 	}
-	i, err := inspect(ctx, q, srv, facts, Options{})
+	i, err := FromFacts(srv.Name, srv.Addr, facts)
+	if err != nil {
+		return i, fmt.Errorf("probe %s: %w", srv.Name, err)
+	}
+	asks := questions(facts, i.Version, Options{})
+	i, err = i.learn(asks, dbconn.AskAll(ctx, q, asks.statements()))
 	if err != nil {
 		return i, fmt.Errorf("probe %s: %w", srv.Name, err)
 	}
@@ -29,24 +34,15 @@ func Probe(ctx context.Context, q dbconn.Querier, srv *dbconn.Server) (Instance,
 }
 
 // blank is an instance of which nothing was read.
-func blank(srv *dbconn.Server) Instance {
-	return Instance{Name: srv.Name, Addr: srv.Addr, Role: RoleUnknown, At: time.Now()}
+func blank(name string, addr dbconn.Addr) Instance {
+	return Instance{Name: name, Addr: addr, Role: RoleUnknown, At: time.Now()}
 }
 
-// inspect reads everything about a server of which the facts are known. Trouble with single
-// statements goes to Instance.Missing; the error is for a server that could not be read at all.
-func inspect(ctx context.Context, q dbconn.Querier, srv *dbconn.Server, facts dbconn.Facts, o Options) (Instance, error) {
-	i, err := FromFacts(srv, facts)
-	if err != nil {
-		return i, err
-	}
-	asks := questions(facts, i.Version, o)
-	statements := make([]string, len(asks))
-	for n, a := range asks {
-		statements[n] = a.sql
-	}
+// learn takes the answers to the questions. Trouble with single statements goes to
+// Instance.Missing; the error is for a connection that broke.
+func (i Instance) learn(asks questionnaire, answers []dbconn.Answer) (Instance, error) {
 	var lost error
-	for n, answer := range dbconn.AskAll(ctx, q, statements) {
+	for n, answer := range answers {
 		a := asks[n]
 		switch {
 		case answer.Err == nil:
@@ -71,8 +67,8 @@ func inspect(ctx context.Context, q dbconn.Querier, srv *dbconn.Server, facts db
 
 // FromFacts is an instance with what the facts alone tell: who it is and the settings that protect
 // it. Its role is unknown, because its links were not asked for.
-func FromFacts(srv *dbconn.Server, facts dbconn.Facts) (Instance, error) {
-	i := blank(srv)
+func FromFacts(name string, addr dbconn.Addr, facts dbconn.Facts) (Instance, error) {
+	i := blank(name, addr)
 	version, err := facts.Version()
 	if err != nil {
 		return i, err

@@ -16,6 +16,18 @@ type question struct {
 	take     func(i *Instance, rows []dbconn.Row)
 }
 
+// questionnaire is everything a server is asked, in the order in which the answers are taken.
+type questionnaire []question
+
+// statements are the texts.
+func (qs questionnaire) statements() []string {
+	out := make([]string, len(qs))
+	for n, q := range qs {
+		out[n] = q.sql
+	}
+	return out
+}
+
 // Statements without dialect.
 const (
 	// uptimeSQL tells restarts apart from one walk to the next.
@@ -42,13 +54,13 @@ const (
 
 // questions are the statements for a server with these facts, in the order in which their answers
 // depend on each other.
-func questions(f dbconn.Facts, v dbconn.Version, o Options) []question {
+func questions(f dbconn.Facts, v dbconn.Version, o Options) questionnaire {
 	d := v.Dialect()
 	status, replicas := "REPLICATION CLIENT", "REPLICATION SLAVE"
 	if v.Flavor == dbconn.MariaDB {
 		status, replicas = "SLAVE MONITOR", "REPLICATION MASTER ADMIN"
 	}
-	qs := []question{
+	qs := questionnaire{
 		{what: "replication status", right: status, sql: d.ShowStatus, take: takeLinks(d.Columns)},
 		{what: "the list of replicas", right: replicas, sql: d.ShowReplicas, take: takeReplicas(d)},
 		{what: "the uptime", sql: uptimeSQL, take: takeUptime},

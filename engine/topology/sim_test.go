@@ -73,30 +73,24 @@ func sleep(ctx context.Context, d time.Duration) error {
 // serve speaks with one client until it leaves. Each answer is late by one round trip.
 func (s *simulated) serve(conn net.Conn, node *simNode) {
 	defer func() { _ = conn.Close() }()
-	w := &simWriter{conn: conn}
 	s.trip()
-	if w.send(greeting(node.version)) != nil {
+	if send(conn, 0, func(w *simWriter) { w.packet(greeting(node.version)) }) != nil {
 		return
 	}
-	var buf []byte
-	if _, err := readPacket(conn, &buf); err != nil {
+	if _, err := readPacket(conn); err != nil {
 		return
 	}
 	s.trip()
-	w.seq = 2
-	if w.send([]byte{0, 0, 0, 2, 0, 0, 0}) != nil { // OK
+	if send(conn, 2, func(w *simWriter) { w.packet([]byte{0, 0, 0, 2, 0, 0, 0}) }) != nil { // OK
 		return
 	}
 	for {
-		packet, err := readPacket(conn, &buf)
+		packet, err := readPacket(conn)
 		if err != nil || packet[0] == 1 { // COM_QUIT
 			return
 		}
 		s.trip()
-		w.seq = 1
-		w.buf = w.buf[:0]
-		w.query(node, string(packet[1:]))
-		if _, err := conn.Write(w.buf); err != nil {
+		if send(conn, 1, func(w *simWriter) { w.query(node, packet[1:]) }) != nil {
 			return
 		}
 	}
@@ -108,11 +102,23 @@ func (s *simulated) trip() {
 	time.Sleep(s.latency)
 }
 
-// simWriter builds packets.
+// simWriter builds packets. Its buffer is lent for one answer, so that a thousand servers that wait
+// cost little.
 type simWriter struct {
-	conn net.Conn
-	seq  byte
-	buf  []byte
+	seq byte
+	buf []byte
+}
+
+var simBuffers = sync.Pool{New: func() any { return &simWriter{buf: make([]byte, 0, 8192)} }}
+
+// send builds an answer and writes it.
+func send(conn net.Conn, seq byte, build func(*simWriter)) error {
+	w := simBuffers.Get().(*simWriter)
+	defer simBuffers.Put(w)
+	w.seq, w.buf = seq, w.buf[:0]
+	build(w)
+	_, err := conn.Write(w.buf)
+	return err
 }
 
 // packet appends a packet to the buffer.
@@ -120,14 +126,6 @@ func (w *simWriter) packet(payload []byte) {
 	w.buf = append(w.buf, byte(len(payload)), byte(len(payload)>>8), byte(len(payload)>>16), w.seq)
 	w.buf = append(w.buf, payload...)
 	w.seq++
-}
-
-// send writes one packet at once.
-func (w *simWriter) send(payload []byte) error {
-	w.buf = w.buf[:0]
-	w.packet(payload)
-	_, err := w.conn.Write(w.buf)
-	return err
 }
 
 // query answers one or several statements; like a server it stops at the first error.
@@ -198,19 +196,15 @@ func greeting(version string) []byte {
 	return append(p, "mysql_native_password\x00"...)
 }
 
-// readPacket reads one packet into buf.
-func readPacket(r io.Reader, buf *[]byte) ([]byte, error) {
+// readPacket reads one packet as text.
+func readPacket(r io.Reader) (string, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, err
+		return "", err
 	}
-	n := int(head[0]) | int(head[1])<<8 | int(head[2])<<16
-	if cap(*buf) < n {
-		*buf = make([]byte, n)
-	}
-	*buf = (*buf)[:n]
-	_, err := io.ReadFull(r, *buf)
-	return *buf, err
+	buf := make([]byte, int(head[0])|int(head[1])<<8|int(head[2])<<16)
+	_, err := io.ReadFull(r, buf)
+	return string(buf), err
 }
 
 // simTree builds a tree of n servers in which each has up to fan replicas, all of one version.

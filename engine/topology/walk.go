@@ -195,19 +195,19 @@ func leading(s string) (head, rest string) {
 	return s[:n], s[n:]
 }
 
-// settleName gives a server its configured name whichever of its addresses was reached first.
+// settleName gives a server the first name it has in the configuration, whichever of its addresses
+// was reached first; the other addresses are its aliases.
 func (w *walk) settleName(i *Instance) {
-	i.Aliases = w.aliases[i.Identity]
-	if i.Name != i.Addr.String() {
-		return
-	}
-	for n, a := range i.Aliases {
-		if name := w.access.NameOf(a); name != a.String() {
-			i.Aliases[n] = i.Addr
-			i.Name, i.Addr = name, a
+	all := append([]dbconn.Addr{i.Addr}, w.aliases[i.Identity]...)
+	for _, h := range w.access.Hosts {
+		if n := slices.IndexFunc(all, h.Addr.Same); n >= 0 {
+			i.Name, i.Addr = h.Name, all[n]
+			i.Aliases = slices.Delete(all, n, n+1)
 			return
 		}
 	}
+	i.Aliases = all[1:]
+	slices.SortFunc(i.Aliases, func(a, b dbconn.Addr) int { return natural(a.Key(), b.Key()) })
 }
 
 // unreached lists the servers somebody named and nobody reached, each once, with the reason. A

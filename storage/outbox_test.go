@@ -289,3 +289,14 @@ func TestEventsAppearInOrder(t *testing.T) {
 	}
 	require.NoError(t, g.Wait())
 }
+
+func TestAMovedMessageIsEditedWhereItWent(t *testing.T) {
+	t.Parallel()
+	o := NewOutbox(newDB(t))
+	require.NoError(t, o.Put(t.Context(), "", 0, []Post{post("card", "", "one"), post("reply", "card", "a")}))
+	require.NoError(t, o.Sent(t.Context(), "card", 1, "C9FALLBACK", "1.1"))
+	require.NoError(t, o.Put(t.Context(), "", 0, []Post{post("card", "", "two")}))
+	for _, q := range due(t, o) {
+		require.Equal(t, "C9FALLBACK", q.Channel, q.Key)
+	}
+}

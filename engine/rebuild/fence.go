@@ -51,12 +51,12 @@ func (f *Fence) lock(ctx context.Context, told func(string)) error {
 		return fmt.Errorf("acquire slot %d of %s: %w", f.slot, f.srv.Name, err)
 	}
 	var last uint64
-	for {
+	for wait := 0.0; ; wait = lockEvery.Seconds() { // the first try does not wait, so that told hears at once
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("acquire slot %d of %s: %w", f.slot, f.srv.Name, context.Cause(ctx))
 		}
 		var got sql.NullInt64
-		if err := f.sess.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", f.name(), lockEvery.Seconds()).Scan(&got); err != nil {
+		if err := f.sess.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", f.name(), wait).Scan(&got); err != nil {
 			return fmt.Errorf("acquire slot %d of %s: %w", f.slot, f.srv.Name, err)
 		}
 		if got.Int64 == 1 {

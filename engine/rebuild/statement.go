@@ -42,11 +42,9 @@ func (t Task) Statement() (string, error) {
 		}
 		return fmt.Sprintf("ALTER %s TABLE %s FORCE, ALGORITHM=%s, LOCK=%s", tag, name, m.Algorithm, m.Lock), nil
 	case Optimize:
-		local := ""
-		if t.Mode == BinlogOff {
-			local = "NO_WRITE_TO_BINLOG " // beside sql_log_bin=0; either would do
-		}
-		return fmt.Sprintf("OPTIMIZE %s %sTABLE %s", tag, local, name), nil
+		// Not LOCAL: that needs a privilege of its own since 8.4 (OPTIMIZE_LOCAL_TABLE), and
+		// sql_log_bin=0 keeps it out of the binary log as well.
+		return fmt.Sprintf("OPTIMIZE %s TABLE %s", tag, name), nil
 	}
 	return "", fmt.Errorf("no statement for the method %q", m.Kind)
 }

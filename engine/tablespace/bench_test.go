@@ -32,13 +32,16 @@ func BenchmarkPredict(b *testing.B) {
 		b.Run(string(c.Flavor)+"-"+c.Version, func(b *testing.B) {
 			for range b.N {
 				var all []measured
+				header(c)
 				for _, p := range patterns {
 					if p.only != "" && p.only != c.Flavor || !strings.Contains(p.name, os.Getenv("RECYCLER_BENCH_ONLY")) {
 						continue
 					}
-					all = append(all, measure(b, c, p))
+					m := measure(b, c, p)
+					m.print()
+					all = append(all, m)
 				}
-				report(b, c, all)
+				report(b, all)
 			}
 		})
 	}
@@ -79,30 +82,38 @@ const mib = 1 << 20
 // off is the relative error of a prediction.
 func off(p Prediction, after int64) float64 { return float64(p.Bytes-after) / float64(after) * 100 }
 
-// report prints the table and the figures the targets are set in.
-func report(b *testing.B, c *mysqltest.Cluster, all []measured) {
-	b.Helper()
+// header prints the names of the columns.
+func header(c *mysqltest.Cluster) {
 	fmt.Printf("\n%s %s, MiB\n%-46s %7s %7s %7s | %7s %7s  %-13s %15s %6s | %7s %7s %15s %6s\n", c.Flavor, c.Version, "pattern", "before", "after", "D_FREE",
 		"sampled", "error", "how", "range", "ms", "counted", "error", "range", "ms")
+}
+
+// print prints one row, with what is wrong about it behind.
+func (m measured) print() {
+	mark := ""
+	if m.pattern.open {
+		mark = " (range only)"
+	}
+	if m.after < m.sampled.Low || m.after > m.sampled.High {
+		mark += " OUT(s)"
+	}
+	if m.after < m.counted.Low || m.after > m.counted.High {
+		mark += " OUT(c)"
+	}
+	if m.pattern.healthy && (m.sampled.Worth(m.table, 0, 0.05) || m.counted.Worth(m.table, 0, 0.05)) {
+		mark += " HEALTHY TABLE RECOMMENDED"
+	}
+	r := func(p Prediction) string { return fmt.Sprintf("%.1f-%.1f", f(p.Low), f(p.High)) }
+	fmt.Printf("%-46s %7.1f %7.1f %7.1f | %7.1f %+6.1f%%  %-13s %15s %6d | %7.1f %+6.1f%% %15s %6d%s\n", m.pattern.name, f(m.before), f(m.after), f(m.free),
+		f(m.sampled.Bytes), off(m.sampled, m.after), m.sampled.How, r(m.sampled), m.tookSampled.Milliseconds(),
+		f(m.counted.Bytes), off(m.counted, m.after), r(m.counted), m.tookBoth.Milliseconds(), mark)
+}
+
+// report gives the figures the targets are set in: tables above 30 MiB.
+func report(b *testing.B, all []measured) {
+	b.Helper()
 	var sampled, counted []float64
 	for _, m := range all {
-		mark := ""
-		if m.pattern.open {
-			mark = " (range only)"
-		}
-		if m.after < m.sampled.Low || m.after > m.sampled.High {
-			mark += " OUT(s)"
-		}
-		if m.after < m.counted.Low || m.after > m.counted.High {
-			mark += " OUT(c)"
-		}
-		if m.pattern.healthy && (m.sampled.Worth(m.table, 0, 0.05) || m.counted.Worth(m.table, 0, 0.05)) {
-			mark += " HEALTHY TABLE RECOMMENDED"
-		}
-		r := func(p Prediction) string { return fmt.Sprintf("%.1f-%.1f", f(p.Low), f(p.High)) }
-		fmt.Printf("%-46s %7.1f %7.1f %7.1f | %7.1f %+6.1f%%  %-13s %15s %6d | %7.1f %+6.1f%% %15s %6d%s\n", m.pattern.name, f(m.before), f(m.after), f(m.free),
-			f(m.sampled.Bytes), off(m.sampled, m.after), m.sampled.How, r(m.sampled), m.tookSampled.Milliseconds(),
-			f(m.counted.Bytes), off(m.counted, m.after), r(m.counted), m.tookBoth.Milliseconds(), mark)
 		if m.pattern.open || m.before < 30*mib {
 			continue
 		}

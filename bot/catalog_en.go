@@ -331,6 +331,7 @@ var english = map[key]string{
 	kMeasured:          "Before and after are the server's own tablespace sizes.",
 	kLookFailed:        "The discovery of {target} failed: {why}",
 	kLookCancelled:     "The discovery of {target} was cancelled.",
+	kMapTitle:          "Topology of {cluster}",
 	kFoundSummary:      "Found {n} servers around {target}; {tables} tables would give back {gain}.",
 	kFoundNothing:      "No table would give anything back.",
 	kFoundPartial:      "Some servers were not reached; unknown servers are treated as protected.",

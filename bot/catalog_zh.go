@@ -331,6 +331,7 @@ var chinese = map[key]string{
 	kMeasured:          "重建前后大小均取自服务器自身的表空间大小。",
 	kLookFailed:        "{target} 的发现失败：{why}",
 	kLookCancelled:     "{target} 的发现已取消。",
+	kMapTitle:          "{cluster} 的复制拓扑",
 	kFoundSummary:      "{target} 周围发现 {n} 台服务器；{tables} 张表预计可回收 {gain}。",
 	kFoundNothing:      "没有可回收空间的表。",
 	kFoundPartial:      "部分服务器未能访问；未知服务器按受保护处理。",

@@ -30,6 +30,17 @@ func (d *draft) discovered(ctx context.Context, s *scene) ([]Post, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(found.Topology.Instances) > 1 {
+		m, err := mapMessage(s.l, found)
+		if err != nil {
+			return nil, err
+		}
+		drawn, err := s.post(s.name()+"/map", m)
+		if err != nil {
+			return nil, err
+		}
+		ps = append(ps, drawn...)
+	}
 	if !waits {
 		return ps, nil
 	}
@@ -68,6 +79,16 @@ func foundMessage(l Locale, d engine.Discovery, offer bool) Message {
 		b.buttons(Button{Action: ActionRun, Value: line.String(), Label: clip(l.text(kAskRun, args{"host": plain(host)}), 70), Style: "primary"})
 	}
 	return b.m
+}
+
+// mapMessage is the topology as a drawing.
+func mapMessage(l Locale, d engine.Discovery) (Message, error) {
+	png, err := d.Topology.PNG()
+	if err != nil {
+		return Message{}, fmt.Errorf("draw the topology of %s: %w", d.Cluster, err)
+	}
+	title := l.text(kMapTitle, args{"cluster": plain(d.Cluster)})
+	return Message{Summary: title, Picture: &Picture{Name: "topology.png", Title: title, Alt: d.Topology.AltText(), PNG: png}}, nil
 }
 
 // foundTable lists tables with the prediction and its range.

@@ -332,6 +332,7 @@ const (
 	kLookFailed        key = "look_failed"
 	kLookCancelled     key = "look_cancelled"
 	kFoundSummary      key = "found_summary"
+	kMapTitle          key = "map_title"
 	kFoundNothing      key = "found_nothing"
 	kFoundPartial      key = "found_partial"
 	kFoundProtected    key = "found_protected"

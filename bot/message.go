@@ -5,8 +5,18 @@ import "time"
 // Message is what people read, free of any transport. Text lives in spans, so that a host name,
 // a table name or a server's error can never become a mention or a link.
 type Message struct {
-	Summary string  `json:"summary"` // one complete sentence: notification and screen readers
-	Blocks  []Block `json:"blocks"`
+	Summary string   `json:"summary"` // one complete sentence: notification and screen readers
+	Blocks  []Block  `json:"blocks,omitempty"`
+	Picture *Picture `json:"picture,omitempty"` // shown as a file with the summary; nothing else of the message is
+}
+
+// Picture is a drawing in a thread. It only repeats what a message says in words, so it is shown
+// once, never edited, and let go when it cannot be shown.
+type Picture struct {
+	Name  string `json:"name"` // of the file
+	Title string `json:"title"`
+	Alt   string `json:"alt"` // the whole drawing in words
+	PNG   []byte `json:"png"`
 }
 
 // Block is one part of a message; exactly one field is set.

@@ -15,6 +15,7 @@ import (
 // Names of the Web API methods that have a budget here.
 const (
 	mPost      = "chat.postMessage"
+	mUpload    = "files.getUploadURLExternal"
 	mUpdate    = "chat.update"
 	mEphemeral = "chat.postEphemeral"
 	mOpen      = "views.open"
@@ -36,6 +37,7 @@ type budget struct {
 
 var budgets = map[string]budget{
 	mPost:      {240, 20}, // several hundred a minute in all
+	mUpload:    {30, 10},  // 100, and each upload is three calls
 	mEphemeral: {80, 20},  // 100
 	mOpen:      {70, 30},  // 100
 	mPublish:   {60, 20},  // 100

@@ -51,6 +51,10 @@ func (s *sender) send(ctx context.Context, q bot.Queued) {
 	s.mu.Lock()
 	ch := s.channel(q)
 	s.mu.Unlock()
+	if m.Picture != nil {
+		s.upload(ctx, q, ch, m)
+		return
+	}
 	if q.TS == "" {
 		s.post(ctx, q, ch, m, q.ParentTS)
 		return

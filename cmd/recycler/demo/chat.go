@@ -90,6 +90,15 @@ func (s *story) reply(ctx context.Context, card sandbox.Message, text string) (s
 	return m, nil
 }
 
+// pictures waits until something was uploaded.
+func (s *story) pictures(ctx context.Context) (files []sandbox.File, err error) {
+	err = s.client.Wait(ctx, func() (bool, error) {
+		files, err = s.client.Files(ctx)
+		return len(files) > 0, err
+	})
+	return files, err
+}
+
 // whisper waits for an answer only this person sees that holds the text.
 func (s *story) whisper(ctx context.Context, user, text string) (sandbox.Message, error) {
 	var found sandbox.Message

@@ -103,6 +103,11 @@ func (s *story) discover(ctx context.Context) error {
 	for _, n := range names {
 		s.check("the tree names "+n, strings.Contains(tree.Plain(), n), "")
 	}
+	files, err := s.pictures(ctx)
+	if err != nil {
+		return err
+	}
+	s.check("the topology is drawn, with its words", len(files) == 1 && strings.Contains(files[0].AltText, "db-prod-1"), fmt.Sprint(len(files), " files"))
 	tables, err := s.reply(ctx, card, "orders")
 	if err != nil {
 		return err
@@ -128,6 +133,14 @@ func (s *story) recycle(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("wait for the end of the job: %w\nthe card says: %s", err, s.now(ctx, card.TS))
+	}
+	table, err := s.reply(ctx, card, "is done")
+	if err != nil {
+		return err
+	}
+	s.check("the thread ends with a table of every table's bytes", strings.Contains(table.Plain(), "shop.orders"), table.Plain())
+	if _, err := s.reply(ctx, card, "Bot restarted"); err != nil {
+		return err
 	}
 	return s.checkRecycled(ctx, done)
 }

@@ -55,6 +55,9 @@ func (s *story) print(m sandbox.Message, indent string) {
 	}
 	s.say("%s", indent)
 	s.say("%s%s", indent, who)
+	for _, f := range m.Files {
+		s.say("%s  [picture %s] %s", indent, f.Name, f.AltText)
+	}
 	for _, line := range strings.Split(text(m), "\n") {
 		if strings.TrimSpace(line) != "" {
 			s.say("%s  %s", indent, line)

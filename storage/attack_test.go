@@ -53,6 +53,7 @@ func scene(t *testing.T) *DB {
 	approve(t, s, discover("R-LOOK", "host-look"))
 	require.NoError(t, NewOutbox(db).Put(t.Context(), "teller", 5, []Post{{Key: "R-DONE/card", Channel: "C1", Body: []byte("{}")}}))
 	require.NoError(t, NewOutbox(db).Sent(t.Context(), "R-DONE/card", 1, "C1", "1.1"))
+	makeTokens(t, db)
 	return db
 }
 
@@ -168,6 +169,12 @@ var attacks = []struct {
 	{"replace an event", "INSERT OR REPLACE INTO events SELECT seq, at, 'x', request_id, job_id, step, actor, data FROM events WHERE seq = 1"},
 	{"leave a gap in the log", "INSERT INTO events (seq, at, kind, request_id, job_id, step, actor, data) SELECT MAX(seq) + 2, 1, 'x', '', '', 0, '', '' FROM events"},
 	{"cursor back", "UPDATE cursors SET seq = 1"},
+	{"widen a token", "UPDATE api_tokens SET scopes = 'read,review'"},
+	{"a token of somebody else", "UPDATE api_tokens SET user_id = 'UBOB'"},
+	{"bring a token back", "UPDATE api_tokens SET revoked = 0"},
+	{"remove a token", "DELETE FROM api_tokens"},
+	{"replace a token", "INSERT OR REPLACE INTO api_tokens (id, name, hash, scopes, team, user_id, created, created_by) SELECT id, name, hash, 'review', 'T1', 'UBOB', created, '' FROM api_tokens WHERE revoked = 0"},
+	{"a token of nobody that reviews", "INSERT INTO api_tokens (id, name, hash, scopes, team, user_id, created, created_by) VALUES ('K-X', 'x', '0000000000000000000000000000000000000000000000000000000000000000', 'review', '', '', 1, '')"},
 	{"replace a cursor", "INSERT OR REPLACE INTO cursors (reader, seq) VALUES ('teller', 1)"},
 	{"move a sent message", "UPDATE posts SET ts = '9.9'"},
 	{"unsend a message", "UPDATE posts SET sent_rev = 0, ts = ''"},
@@ -246,7 +253,7 @@ func TestSchemaAcceptsTheTrueWay(t *testing.T) {
 func dump(t *testing.T, db *DB) string {
 	t.Helper()
 	var out strings.Builder
-	for _, table := range []string{"requests", "reviews", "jobs", "steps", "settings", "leases", "events", "cursors", "posts"} {
+	for _, table := range []string{"requests", "reviews", "jobs", "steps", "settings", "leases", "events", "cursors", "posts", "api_tokens"} {
 		require.NoError(t, db.Read(t.Context(), func(ctx context.Context, tx Tx) error {
 			row := "CAST(x AS TEXT)"
 			if !onPostgres(t) {

@@ -26,6 +26,7 @@ func TestPostgres(t *testing.T) {
 		"OutboxPruneKeepsLiveStories": TestOutboxPruneKeepsLiveStories, "Inbox": TestInbox, "ListsAndWants": TestListsAndWants,
 		"EventsAppearInOrder": TestEventsAppearInOrder, "SchemaRefuses": TestSchemaRefuses,
 		"SchemaAcceptsTheTrueWay": TestSchemaAcceptsTheTrueWay, "EveryTriggerStopsSomething": TestEveryTriggerStopsSomething,
+		"Tokens": TestTokens, "IdempotencyKeys": TestIdempotencyKeys, "Pages": TestPages,
 	} {
 		t.Run(name, test)
 	}

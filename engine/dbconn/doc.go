@@ -8,6 +8,9 @@
 //	                       ▼
 //	                 NotAllowedError, before the name is resolved
 //
+// Access.Visit is the same for one short look: one connection, several constant statements in one
+// round trip. Discovery uses it.
+//
 // A Server holds a small pool for reading, bounded by Access.ReadTimeout. A Session is one pinned
 // connection without that bound: it is where anything that changes a server runs, and it never
 // reconnects. Every connection of a Server, the first and each later one, is asked for its

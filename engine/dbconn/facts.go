@@ -13,14 +13,10 @@ import (
 // flavors and leaves out the variables a version does not have, so it needs no dialect. Long values
 // are cut at 1024 characters there, which is why GTID sets are not in the list.
 const FactsSQL = `SHOW GLOBAL VARIABLES WHERE Variable_name IN (` +
-	`'version','version_comment','server_uuid','server_id','hostname','port','datadir','basedir',` +
-	`'report_host','report_port','read_only','super_read_only','innodb_read_only','log_bin',` +
-	`'log_slave_updates','log_replica_updates','gtid_mode','gtid_strict_mode','gtid_domain_id',` +
-	`'wsrep_on','wsrep_cluster_name','aurora_version','group_replication_group_name',` +
-	`'group_replication_single_primary_mode','performance_schema','maxscale_version',` +
-	`'rpl_semi_sync_master_enabled','rpl_semi_sync_source_enabled',` +
-	`'rpl_semi_sync_master_wait_for_slave_count','rpl_semi_sync_source_wait_for_replica_count',` +
-	`'innodb_ddl_threads')`
+	`'version','server_uuid','server_id','hostname','port','datadir',` +
+	`'read_only','super_read_only','log_bin','log_slave_updates','log_replica_updates',` +
+	`'gtid_mode','gtid_strict_mode','gtid_domain_id','performance_schema',` +
+	`'wsrep_on','group_replication_group_name','aurora_version','maxscale_version')`
 
 // Facts are the answers to FactsSQL by lower-case variable name. A variable the server does not
 // have is missing.
@@ -54,7 +50,7 @@ func (f Facts) On(name string) bool {
 	switch v := strings.ToUpper(f[name]); v {
 	case "", "OFF", "NO", "0", "FALSE":
 		return false
-	case "ON", "YES", "TRUE", "ON_PERMISSIVE":
+	case "ON", "YES", "TRUE", "ON_PERMISSIVE", "NO_LOCK", "NO_LOCK_NO_ADMIN": // the last two: stronger forms of read_only in newer MariaDB
 		return true
 	default:
 		n, err := strconv.Atoi(v)

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"mysql-recycler/engine/topology"
 )
@@ -15,8 +16,9 @@ func (replication) Name() string { return "replication" }
 
 // Judge implements Validator. A row without a log file is what RESET REPLICA leaves on a server
 // that was promoted, so it counts as no replication; a stopped receiver refuses, because nobody can
-// tell a broken replica from one that is being promoted. The applier may be stopped: a rebuild
-// strategy of ours stops it.
+// tell a broken replica from one that is being promoted. A stopped applier refuses unless we stopped
+// it ourselves; once the statement runs it does not, because backups stop appliers too and a
+// promotion shows in more than that.
 func (v replication) Judge(_ context.Context, s Subject) Finding {
 	if !s.Instance.Reached {
 		return s.unknown(v, fmt.Sprintf("%s was not reached, so nobody knows whether it replicates", s.name()), s.Instance.Unreached)
@@ -33,6 +35,12 @@ func (v replication) Judge(_ context.Context, s Subject) Finding {
 		case l.IORunning != "Yes" && l.IORunning != "Connecting" && l.IORunning != "Preparing":
 			return s.refuse(v, fmt.Sprintf("%s does not receive from its source%s (receiver stopped)", s.name(), channel(l)),
 				s.evidence("io_running=%s, source %s", l.IORunning, l.Source))
+		case l.SQLRunning != "Yes" && !slices.Contains(s.Expect.Stopped, l.Channel):
+			return s.refuse(v, fmt.Sprintf("%s does not apply what it receives%s (applier stopped, and not by us)", s.name(), channel(l)),
+				s.evidence("sql_running=%s, source %s", l.SQLRunning, l.Source))
+		case l.SQLRunning != "Yes" && !s.Running && !slices.Contains(s.Expect.Stopped, l.Channel):
+			return s.refuse(v, fmt.Sprintf("%s does not apply what it receives%s (applier stopped)", s.name(), channel(l)),
+				s.evidence("sql_running=%s, source %s%s", l.SQLRunning, l.Source, because(l)))
 		}
 		configured++
 	}
@@ -40,6 +48,14 @@ func (v replication) Judge(_ context.Context, s Subject) Finding {
 		return s.refuse(v, fmt.Sprintf("%s does not replicate from any server", s.name()), s.evidence("no replication channel"))
 	}
 	return s.accept(v, fmt.Sprintf("%s replicates from %s", s.name(), sourceNames(s)), s.evidence("%d channels configured", configured))
+}
+
+// because is the channel's error, if it has one.
+func because(l topology.Link) string {
+	if l.LastError == "" {
+		return ""
+	}
+	return ": " + l.LastError
 }
 
 // channel names a channel where there is a name.

@@ -25,7 +25,7 @@ func (v role) Judge(_ context.Context, s Subject) Finding {
 	case topology.RoleReplica, topology.RoleIntermediate:
 	case topology.RolePrimary:
 		if s.primaryAllowed() {
-			return s.accept(v, fmt.Sprintf("%s is the primary, which the cluster's policy allows", s.name()), evidence)
+			break
 		}
 		return s.refuse(v, fmt.Sprintf("%s is the primary of %s", s.name(), orNone(s.Topology.Cluster)), evidence)
 	default:

@@ -12,6 +12,7 @@ import (
 type Subject struct {
 	Instance topology.Instance // read on the executing connection when Fresh, else from a snapshot
 	Fresh    bool              // a snapshot may only refuse; permission needs Fresh
+	Running  bool              // the statement runs already: an applier that stops now is no reason to end it
 	Topology topology.Topology // the newest walk known
 	Expect   Expectation
 }
@@ -24,6 +25,7 @@ type Expectation struct {
 	AllowPrimary bool            // cluster policy, off by default
 	AllowErrant  bool            // cluster policy for binlog-on with GTID on a replica
 	AllowPartial bool            // a topology with unreached nodes was accepted by the approver
+	Stopped      []string        // channels whose applier we stopped ourselves; empty name: the default channel
 }
 
 // primaryAllowed reports whether the policy lets this server be a primary: the cluster allows it

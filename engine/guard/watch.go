@@ -39,7 +39,7 @@ func (g *Guard) Watch(ctx context.Context, srv *dbconn.Server, topo topology.Top
 	})
 	lookers.Go(func() error {
 		return watch(both, srv, every, func(ctx context.Context, sess *dbconn.Session) Verdict {
-			return g.look(ctx, sess, srv, topo, e)
+			return g.look(ctx, sess, srv, Subject{Running: true, Topology: topo, Expect: e})
 		})
 	})
 	return lookers.Wait()

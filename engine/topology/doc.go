@@ -10,8 +10,8 @@
 //	                             ▼
 //	            connect by identity ─▶ roles ─▶ errant GTIDs ─▶ Topology
 //
-// A visit costs four round trips: greeting, login, facts, everything else in one packet. Nothing
-// waits for a whole tier: a dead server delays the answer, not the walk.
+// A visit costs five round trips: connection, greeting, login, facts, everything else in one packet.
+// Nothing waits for a whole tier: a dead server delays the answer, not the walk.
 //
 // # Who is who
 //

@@ -92,13 +92,12 @@ type Instance struct {
 
 // State is the part of an instance that protects it, read in one round trip.
 type State struct {
-	ReadOnly      bool  `json:"read_only"`
-	SuperReadOnly bool  `json:"super_read_only"`
-	LogBin        bool  `json:"log_bin"`
-	LogUpdates    bool  `json:"log_replica_updates"`
-	GTIDStrict    bool  `json:"gtid_strict"`
-	GTIDMode      bool  `json:"gtid_mode"`
-	Uptime        int64 `json:"uptime_s"`
+	ReadOnly      bool `json:"read_only"`
+	SuperReadOnly bool `json:"super_read_only"`
+	LogBin        bool `json:"log_bin"`
+	LogUpdates    bool `json:"log_replica_updates"`
+	GTIDStrict    bool `json:"gtid_strict"`
+	GTIDMode      bool `json:"gtid_mode"`
 }
 
 // BinlogPos is where a server writes its binary log.

@@ -30,8 +30,6 @@ func (qs questionnaire) statements() []string {
 
 // Statements without dialect.
 const (
-	// uptimeSQL tells restarts apart from one walk to the next.
-	uptimeSQL = `SHOW GLOBAL STATUS LIKE 'Uptime'`
 	// mysqlGTIDSQL is asked with SELECT: SHOW VARIABLES cuts long sets at 1024 characters.
 	mysqlGTIDSQL = `SELECT @@global.gtid_executed AS executed`
 	// mariaGTIDSQL: the binlog state holds every stream this server ever wrote, also its own.
@@ -63,7 +61,6 @@ func questions(f dbconn.Facts, v dbconn.Version, o Options) questionnaire {
 	qs := questionnaire{
 		{what: "replication status", right: status, sql: d.ShowStatus, take: takeLinks(d.Columns)},
 		{what: "the list of replicas", right: replicas, sql: d.ShowReplicas, take: takeReplicas(d)},
-		{what: "the uptime", sql: uptimeSQL, take: takeUptime},
 	}
 	switch {
 	case v.Flavor == dbconn.MariaDB:
@@ -77,10 +74,13 @@ func questions(f dbconn.Facts, v dbconn.Version, o Options) questionnaire {
 			right = "BINLOG MONITOR"
 		}
 		qs = append(qs, question{what: "the binary log position", right: right, sql: d.ShowBinlogStatus, take: takeBinlog})
-		if d.DumpThreadUUID && f.On("performance_schema") {
+		switch {
+		case v.Flavor == dbconn.MariaDB:
+			// Every replica is in the list with a host, and its connections tell nothing more.
+		case d.DumpThreadUUID && f.On("performance_schema"):
 			qs = append(qs, question{what: "the replicas' connections", right: "SELECT on performance_schema",
 				sql: dumpUUIDSQL, optional: true, take: takeDumps})
-		} else {
+		default:
 			qs = append(qs, question{what: "the replicas' connections", right: "PROCESS", sql: dumpSQL, optional: true, take: takeDumps})
 		}
 	}
@@ -91,13 +91,6 @@ func questions(f dbconn.Facts, v dbconn.Version, o Options) questionnaire {
 		qs = append(qs, question{what: "the Galera status", sql: galeraSQL, take: takeGalera})
 	}
 	return append(qs, lagQuestions(f, d, o)...)
-}
-
-// takeUptime reads the seconds since the server started.
-func takeUptime(i *Instance, rows []dbconn.Row) {
-	for _, r := range rows {
-		i.State.Uptime, _ = r.Int("Value")
-	}
 }
 
 // takeExecuted reads the GTID set, without the line breaks MySQL puts into it.

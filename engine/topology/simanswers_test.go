@@ -18,7 +18,6 @@ func simServer(version string, k, source int, replicas []int) *simNode {
 	}
 	node := &simNode{addr: simAddr(k), version: version, uuid: simUUID(k), answers: map[string]simResult{}}
 	node.answers[dbconn.FactsSQL] = simResult{[]string{"Variable_name", "Value"}, simFacts(v, k, source)}
-	node.answers["SHOW GLOBAL STATUS LIKE 'Uptime'"] = simResult{[]string{"Variable_name", "Value"}, [][]string{{"Uptime", "86400"}}}
 	simReplication(node, v, source, replicas)
 	simPositions(node, v, k)
 	if v.Flavor == dbconn.MySQL && v.AtLeast(5, 7, 0) {

@@ -21,6 +21,8 @@ type walk struct {
 	o        Options
 	queue    []target
 	targets  int                           // enqueued so far, for MaxNodes
+	flying   map[string]bool               // address keys of the visits under way
+	waiting  map[string][]target           // targets that wait for such a visit
 	addrs    map[string]dbconn.Identity    // address key: who answered there; empty while a visit is under way
 	ids      map[dbconn.Identity]bool      // seen or under way
 	nodes    map[dbconn.Identity]*Instance // reached
@@ -37,26 +39,40 @@ func newWalk(access *dbconn.Access, o Options) *walk {
 	return &walk{
 		access: access, o: o,
 		addrs:   map[string]dbconn.Identity{},
+		flying:  map[string]bool{},
+		waiting: map[string][]target{},
 		ids:     map[dbconn.Identity]bool{},
 		nodes:   map[dbconn.Identity]*Instance{},
 		aliases: map[dbconn.Identity][]dbconn.Addr{},
 	}
 }
 
-// add enqueues a target unless somebody already visits it.
+// add takes note of a server that somebody named, and enqueues it unless it is known.
 func (w *walk) add(t target) {
 	w.expected = append(w.expected, t)
+	w.consider(t)
+}
+
+// consider enqueues a target unless somebody visits it or did. While one of its addresses is being
+// visited it waits for the outcome, because that is most likely the server meant; guessing on with
+// its other addresses would only cost time.
+func (w *walk) consider(t target) {
 	if t.identity != "" && w.ids[t.identity] {
 		return
 	}
 	var open []dbconn.Addr
 	for _, a := range t.candidates {
-		if _, seen := w.addrs[a.Key()]; !seen {
+		key := a.Key()
+		if w.flying[key] {
+			w.waiting[key] = append(w.waiting[key], t)
+			return
+		}
+		if _, seen := w.addrs[key]; !seen {
 			open = append(open, a)
 		}
 	}
 	if len(open) == 0 || (t.identity == "" && len(open) < len(t.candidates)) {
-		return // a visit to one of its addresses is done or under way; topology looks at the outcome
+		return // an address of it was visited; topology looks at what answered there
 	}
 	if w.targets >= w.o.MaxNodes || t.depth > w.o.MaxDepth {
 		reason := fmt.Errorf("beyond the limit of %d servers", w.o.MaxNodes)
@@ -69,14 +85,30 @@ func (w *walk) add(t target) {
 	w.targets++
 	t.candidates = open
 	w.addrs[open[0].Key()] = ""
+	w.flying[open[0].Key()] = true
 	if t.identity != "" {
 		w.ids[t.identity] = true
 	}
 	w.queue = append(w.queue, t)
 }
 
-// merge takes the outcome of a visit and enqueues the servers it tells of.
+// merge takes the outcome of a visit, enqueues the servers it tells of, and looks again at those
+// that waited for it.
 func (w *walk) merge(v visit) {
+	key := v.candidates[0].Key()
+	delete(w.flying, key)
+	w.take(v)
+	waiting := w.waiting[key]
+	delete(w.waiting, key)
+	for _, t := range waiting {
+		if w.reachedAs(t) == nil {
+			w.consider(t)
+		}
+	}
+}
+
+// take files the outcome of a visit.
+func (w *walk) take(v visit) {
 	if !v.reached {
 		w.failed = append(w.failed, v)
 		return

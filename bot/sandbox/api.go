@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -203,17 +204,19 @@ func (s *Server) answer(w http.ResponseWriter, rec *Call, out obj, err error) {
 		out = obj{}
 	}
 	out["ok"] = err == nil
-	switch e := err.(type) {
-	case nil:
+	var slow *limited
+	var no *refusal
+	switch {
+	case err == nil:
 		rec.OK = true
-	case *limited:
+	case errors.As(err, &slow):
 		status = http.StatusTooManyRequests
-		secs := int(e.after/time.Second) + 1
+		secs := int(slow.after/time.Second) + 1
 		w.Header().Set("Retry-After", strconv.Itoa(secs))
 		out["error"] = "ratelimited"
-	case *refusal:
-		out["error"] = e.code
-		maps.Copy(out, e.extra)
+	case errors.As(err, &no):
+		out["error"] = no.code
+		maps.Copy(out, no.extra)
 	default:
 		out["error"] = "internal_error"
 	}

@@ -168,9 +168,10 @@ func (s *Server) replaceView(v *view, body obj) {
 	v.body, v.hash, v.values = body, s.newHash(), initialValues(body)
 	for bid, acts := range v.values {
 		before, _ := old[bid].(obj)
-		for aid := range acts.(obj) {
+		now, _ := acts.(obj)
+		for aid := range now {
 			if kept, ok := before[aid]; ok {
-				acts.(obj)[aid] = kept
+				now[aid] = kept
 			}
 		}
 	}

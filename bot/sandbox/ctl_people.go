@@ -52,7 +52,7 @@ func doSlash(s *Server, r *http.Request, c command) (any, error) {
 	u, ch, err := s.actor(c)
 	if err != nil || ch == nil {
 		s.mu.Unlock()
-		return nil, orMissing(err, "channel")
+		return nil, orMissing(err)
 	}
 	if in.Command == "" {
 		in.Command = s.st.ws.Command
@@ -105,11 +105,12 @@ func (s *Server) whisper(user, channel, text string) {
 	s.place(&Message{User: "USLACKBOT", Text: text, For: user}, s.st.channels[channel], nil)
 }
 
-func orMissing(err error, what string) error {
+// orMissing is the error of a look for a channel that found none.
+func orMissing(err error) error {
 	if err != nil {
 		return err
 	}
-	return cannot("missing", "%s is missing", what)
+	return cannot("missing", "channel is missing")
 }
 
 func doSay(s *Server, _ *http.Request, c command) (any, error) {
@@ -123,7 +124,7 @@ func doSay(s *Server, _ *http.Request, c command) (any, error) {
 	defer s.mu.Unlock()
 	u, ch, err := s.actor(c)
 	if err != nil || ch == nil {
-		return nil, orMissing(err, "channel")
+		return nil, orMissing(err)
 	}
 	if ch.Archived {
 		return nil, cannot("is_archived", "%s is archived", ch.Name)
@@ -229,7 +230,7 @@ func doDismiss(s *Server, _ *http.Request, c command) (any, error) {
 	defer s.mu.Unlock()
 	u, ch, err := s.actor(c)
 	if err != nil || ch == nil {
-		return nil, orMissing(err, "channel")
+		return nil, orMissing(err)
 	}
 	m := s.st.rooms.find(ch.ID, c.TS)
 	if m == nil || m.For != u.ID {
@@ -251,7 +252,7 @@ func doReact(s *Server, _ *http.Request, c command) (any, error) {
 	defer s.mu.Unlock()
 	u, ch, err := s.actor(c)
 	if err != nil || ch == nil {
-		return nil, orMissing(err, "channel")
+		return nil, orMissing(err)
 	}
 	m := s.st.rooms.find(ch.ID, c.TS)
 	if m == nil {
@@ -272,7 +273,7 @@ func doInvite(s *Server, r *http.Request, c command) (any, error) {
 	u, ch, err := s.actor(c)
 	if err != nil || ch == nil {
 		s.mu.Unlock()
-		return nil, orMissing(err, "channel")
+		return nil, orMissing(err)
 	}
 	already := ch.BotMember
 	ch.BotMember = true

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -95,7 +96,8 @@ func (s *Server) useHook(id string, c *call) (int, string) {
 	}
 	m, err := s.content(c, maxPostText)
 	if err != nil {
-		if r, ok := err.(*refusal); ok {
+		var r *refusal
+		if errors.As(err, &r) {
 			return http.StatusBadRequest, r.code
 		}
 		return http.StatusInternalServerError, "internal_error"

@@ -25,7 +25,7 @@ type Server struct {
 
 	// life ends when Close is called. It is kept here because deliveries and
 	// their retries outlive the request that started them.
-	life context.Context
+	life context.Context //nolint:containedctx // see above
 	end  context.CancelFunc
 
 	gate    sync.Mutex // guards closing together with work.Add

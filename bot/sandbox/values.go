@@ -209,7 +209,9 @@ func (v *view) fill(values obj) error {
 			if err != nil {
 				return err
 			}
-			v.values[bid].(obj)[aid] = sv
+			if block, ok := v.values[bid].(obj); ok {
+				block[aid] = sv
+			}
 		}
 	}
 	if len(unknown) > 0 {

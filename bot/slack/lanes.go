@@ -11,8 +11,8 @@ import (
 // long as it has something to do.
 type lanes struct {
 	handle func(ctx context.Context, e bot.Envelope)
-	stop   context.Context // done: nothing new is begun
-	work   context.Context // done: what was begun must end
+	stop   context.Context //nolint:containedctx // the two lifetimes of all lanes; done: nothing new is begun
+	work   context.Context //nolint:containedctx // done: what was begun must end
 
 	mu     sync.Mutex
 	queues map[string][]bot.Envelope

@@ -125,7 +125,7 @@ func (s *sender) leftOver(due []bot.Queued) {
 // rounds is one look at the outbox; sender.mu is held.
 type rounds struct {
 	s    *sender
-	work context.Context
+	work context.Context //nolint:containedctx // lives for one look
 	next time.Duration
 	sent int
 	full map[string]bool // channels that take no more in this round

@@ -1,6 +1,7 @@
 package mysqltest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -54,7 +55,7 @@ func reserveAddresses(n int) (*addresses, error) {
 // free tells whether all n addresses can be bound now.
 func (a *addresses) free(n int) bool {
 	for i := range n {
-		l, err := net.Listen("tcp4", fmt.Sprintf("%s:%d", a.host(i), a.port))
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp4", fmt.Sprintf("%s:%d", a.host(i), a.port)) // binding does not wait
 		if err != nil {
 			return false
 		}

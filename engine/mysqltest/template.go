@@ -239,8 +239,8 @@ func enterable(path string, as *syscall.Credential) error {
 		if err != nil {
 			return err
 		}
-		owner := info.Sys().(*syscall.Stat_t)
-		if owner.Uid != as.Uid && owner.Gid != as.Gid && info.Mode().Perm()&0o001 == 0 {
+		owner, ok := info.Sys().(*syscall.Stat_t)
+		if ok && owner.Uid != as.Uid && owner.Gid != as.Gid && info.Mode().Perm()&0o001 == 0 {
 			return fmt.Errorf("the account that runs the servers (uid %d) cannot enter %s: leave the folder to its default, or open that one", as.Uid, p)
 		}
 	}

@@ -11,6 +11,7 @@ type Config struct {
 	Language  Language  `yaml:"language"`
 	Approvals Approvals `yaml:"approvals"`
 	Engine    Engine    `yaml:"engine"`
+	API       API       `yaml:"api"`
 	// MySQL is how servers are reached, unless their cluster says otherwise.
 	MySQL MySQL `yaml:"mysql"`
 	// Clusters are the only servers that can be named, reached or changed.

@@ -82,13 +82,13 @@ func TestDocCommentsTellTheDefaults(t *testing.T) {
 	t.Parallel()
 	values := map[string]reflect.Value{}
 	for _, v := range []any{Defaults(), DefaultCluster(), Defaults().Slack, Defaults().Storage, Defaults().Log,
-		Defaults().Language, Defaults().Approvals, Defaults().Approvals.Approvers, Defaults().Engine, Defaults().MySQL,
+		Defaults().Language, Defaults().Approvals, Defaults().Approvals.Approvers, Defaults().Engine, Defaults().API, Defaults().MySQL,
 		Defaults().MySQL.TLS, DefaultCluster().Rebuild, DefaultCluster().Limits, DefaultCluster().Policy,
 		DefaultCluster().External, Host{}} {
 		values[reflect.TypeOf(v).Name()] = reflect.ValueOf(v)
 	}
 	told := 0
-	for _, name := range []string{"config.go", "cluster.go"} {
+	for _, name := range []string{"config.go", "cluster.go", "api.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		require.NoError(t, err)
 		ast.Inspect(file, func(n ast.Node) bool {

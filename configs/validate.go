@@ -31,6 +31,7 @@ func (c *Config) validate(m *mistakes) {
 	between(m, "approvals.expires", c.Approvals.Expires, time.Minute, 30*24*time.Hour)
 	c.Approvals.Approvers.validate(m, "approvals.approvers")
 	c.Engine.validate(m)
+	c.API.validate(m)
 	c.MySQL.validate(m, "mysql")
 	if len(c.Clusters) == 0 {
 		m.addf("clusters", "is empty; at least one cluster is needed")

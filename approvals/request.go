@@ -38,6 +38,8 @@ type Actor struct {
 }
 
 // Request asks for one piece of work on one target.
+//
+// long: it is a row of the store, and a part of it would be a word more everywhere.
 type Request struct {
 	ID           string       `json:"id"` // R-7QK2
 	Kind         Kind         `json:"kind"`
@@ -53,6 +55,7 @@ type Request struct {
 	State        State        `json:"state"`
 	Created      time.Time    `json:"created"`
 	Expires      time.Time    `json:"expires"`
+	NotBefore    time.Time    `json:"not_before,omitzero"` // approved work starts then, not earlier; zero: at once
 	Reviews      []Review     `json:"reviews,omitempty"`
 }
 
@@ -71,6 +74,7 @@ type Review struct {
 	Reviewer  Actor     `json:"reviewer"`
 	Decision  Decision  `json:"decision"`
 	Comment   string    `json:"comment,omitempty"`
+	Channel   string    `json:"channel,omitempty"` // where it was decided
 	Digest    string    `json:"digest"`
 	Approvers []string  `json:"approvers,omitempty"` // the approver set at that time
 	At        time.Time `json:"at"`

@@ -76,9 +76,14 @@ func (s *Service) trusted(ctx context.Context, r Request, a Actor) error {
 	case p.Email == "":
 		return nil
 	}
-	q, err := s.o.Directory.Person(ctx, r.Requester.Team, r.Requester.ID)
-	if err == nil && strings.EqualFold(q.Email, p.Email) {
-		return problem("own_request", "You asked for "+r.ID+" with your other account; someone else must decide.", "")
+	for _, other := range append([]Actor{r.Requester}, r.Barred...) {
+		if _, is := other.Schedule(); is {
+			continue
+		}
+		q, err := s.o.Directory.Person(ctx, other.Team, other.ID)
+		if err == nil && strings.EqualFold(q.Email, p.Email) {
+			return problem("own_request", "You asked for "+r.ID+" with your other account; someone else must decide.", "")
+		}
 	}
 	return nil // a requester who left since does not make the reviewer less of a second person
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,6 +65,9 @@ type Draft struct {
 	Barred    []Actor
 	Channel   string
 	Plan      *engine.Plan
+	ID        string    // reserved before, by whoever must be able to ask again for the same; empty: a new one
+	NotBefore time.Time // approved work starts then; zero: at once
+	Expires   time.Time // the latest moment of a decision; zero: as the policy says
 }
 
 // Submit stores a pending request. It refuses a request that nobody could approve, instead of
@@ -76,16 +80,25 @@ func (s *Service) Submit(ctx context.Context, d Draft) (Request, error) {
 		return Request{}, fmt.Errorf("submit %s of %s: no requester", d.Kind, d.Target)
 	}
 	p := s.policy(d.Cluster)
-	id, err := s.o.NewID(ctx)
+	id, err := d.ID, error(nil)
+	if id == "" {
+		id, err = s.o.NewID(ctx)
+	}
 	if err != nil {
 		return Request{}, fmt.Errorf("submit %s of %s: %w", d.Kind, d.Target, err)
 	}
 	now := s.o.Now()
+	if d.Expires.IsZero() {
+		d.Expires = now.Add(p.Expires)
+	}
 	r := Request{
 		ID: id, Kind: d.Kind, Cluster: d.Cluster, Target: d.Target, Command: d.Command,
 		Requester: d.Requester, Barred: d.Barred, Channel: d.Channel, Plan: d.Plan,
 		Digest: digestOf(d), MinApprovals: p.MinApprovals, State: Pending,
-		Created: now, Expires: now.Add(p.Expires),
+		Created: now, Expires: d.Expires, NotBefore: d.NotBefore,
+	}
+	if !r.Expires.After(now) {
+		return Request{}, problem("expired", "There is no time left to decide about "+d.Target+".", "")
 	}
 	auto := d.Kind == KindDiscover && p.Discovery == NoApproval
 	if auto {
@@ -113,6 +126,7 @@ type ReviewInput struct {
 	Reviewer  Actor
 	Decision  Decision
 	Comment   string
+	Channel   string // where the decision was made, for the record
 }
 
 // Review records one person's decision. It answers the request as it is afterwards, or a
@@ -128,7 +142,7 @@ func (s *Service) Review(ctx context.Context, in ReviewInput) (Request, error) {
 	}
 	review := Review{
 		RequestID: r.ID, Reviewer: in.Reviewer, Decision: in.Decision, Comment: strings.TrimSpace(in.Comment),
-		Digest: r.Digest, Approvers: approvers, At: s.o.Now(),
+		Channel: in.Channel, Digest: r.Digest, Approvers: approvers, At: s.o.Now(),
 	}
 	after, err := s.o.Store.Review(ctx, review, JobsFor(r))
 	if errors.Is(err, ErrConflict) {
@@ -162,6 +176,38 @@ func (s *Service) Withdraw(ctx context.Context, id string, by Actor) (Request, e
 		return r, problem("not_requester", "Only the requester can withdraw "+r.ID+".", "An approver can deny it instead.")
 	}
 	return s.close(ctx, r, Withdrawn, by, "withdrawn by the requester")
+}
+
+// Recall takes back a pending request that a schedule asked for: its author, its last editor and the
+// approvers of the cluster may.
+func (s *Service) Recall(ctx context.Context, id string, by Actor, reason string) (Request, error) {
+	r, err := s.o.Store.Request(ctx, id)
+	if err != nil {
+		return Request{}, notFound(id, err)
+	}
+	if _, is := r.Requester.Schedule(); !is {
+		return r, problem("not_requester", r.ID+" was not asked for by a schedule.", "Its requester can withdraw it.")
+	}
+	if err := s.MayStop(ctx, r.Cluster, by, r.Barred...); err != nil {
+		return r, err
+	}
+	return s.close(ctx, r, Withdrawn, by, reason)
+}
+
+// MayStop lets the owners of work and the approvers of its cluster stop it; anybody else is refused
+// with a *engine.Problem.
+func (s *Service) MayStop(ctx context.Context, cluster string, by Actor, owners ...Actor) error {
+	if slices.ContainsFunc(owners, func(a Actor) bool { return same(a, by) }) {
+		return nil
+	}
+	set, err := s.Approvers(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(set, by.ID) {
+		return nil
+	}
+	return problem("not_yours_to_stop", "Only its owner and the approvers of "+cluster+" may do this.", "Ask one of them.")
 }
 
 // Supersede ends a pending request whose plan no longer fits.

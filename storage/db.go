@@ -16,6 +16,7 @@ type DB struct {
 	d     dialect
 	log   *zap.Logger
 	clock func() time.Time // nil: the database's clock
+	by    string           // version of the running program, for the audit chain
 }
 
 // dialect is one kind of database.
@@ -85,7 +86,7 @@ func Open(ctx context.Context, url string, log *zap.Logger, opts ...Option) (*DB
 	if err := d.migrate(ctx, log, o.program); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate storage: %w", err), d.base().close())
 	}
-	return &DB{d: d, log: log, clock: o.clock}, nil
+	return &DB{d: d, log: log, clock: o.clock, by: o.program}, nil
 }
 
 // Close closes the connections. A transaction that runs is rolled back.

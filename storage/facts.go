@@ -168,10 +168,31 @@ func (s *Facts) Want(ctx context.Context, jobID string, w engine.Wanted, by appr
 			return err
 		}
 		j.Wanted = w
-		return appendFact(ctx, tx, now, engine.EventJobWanted, j.RequestID, j.ID, by.ID, map[string]string{"wanted": string(w)})
+		if err := s.db.audit(ctx, tx, now, auditedWant(j, w, by)); err != nil {
+			return err
+		}
+		if err := appendFact(ctx, tx, now, engine.EventJobWanted, j.RequestID, j.ID, by.ID, map[string]string{"wanted": string(w)}); err != nil {
+			return err
+		}
+		return cancelEarly(ctx, tx, &j, now)
 	})
 	if err != nil {
 		return j, fmt.Errorf("want %s of %s: %w", w, jobID, err)
 	}
 	return j, nil
+}
+
+// cancelEarly ends a cancelled job that waits for its time: no worker would look at it before, and
+// nobody holds it.
+func cancelEarly(ctx context.Context, tx Tx, j *engine.Job, now int64) error {
+	const why = "cancelled before it started"
+	if j.Wanted != engine.WantCancel {
+		return nil
+	}
+	n, err := tx.Exec(ctx, "UPDATE jobs SET state = 'cancelled', reason = $3, ended = $2 WHERE id = $1 AND state = 'queued' AND started = 0 AND not_before > $2", j.ID, now, why)
+	if err != nil || n == 0 {
+		return err
+	}
+	j.State, j.Reason, j.Ended = engine.JobCancelled, why, fromMS(now)
+	return appendFact(ctx, tx, now, engine.EventJobCancelled, j.RequestID, j.ID, "", nil)
 }

@@ -10,8 +10,8 @@ import (
 	"mysql-recycler/engine"
 )
 
-// insertJob inserts a queued job with its steps.
-func insertJob(ctx context.Context, tx Tx, j engine.Job, region string, now int64) error {
+// insertJob inserts a queued job with its steps; notBefore is when it may start, 0 at once.
+func insertJob(ctx context.Context, tx Tx, j engine.Job, region string, notBefore, now int64) error {
 	var plan any // NULL for a discovery
 	if j.Kind == engine.JobRecycle {
 		var err error
@@ -19,9 +19,9 @@ func insertJob(ctx context.Context, tx Tx, j engine.Job, region string, now int6
 			return err
 		}
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO jobs (id, request_id, kind, cluster, host, region, digest, plan, state, wanted, created)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', 'run', $9)`,
-		j.ID, j.RequestID, string(j.Kind), j.Cluster, j.Host, region, j.Digest, plan, now)
+	_, err := tx.Exec(ctx, `INSERT INTO jobs (id, request_id, kind, cluster, host, region, digest, plan, state, wanted, created, not_before)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', 'run', $9, $10)`,
+		j.ID, j.RequestID, string(j.Kind), j.Cluster, j.Host, region, j.Digest, plan, now, notBefore)
 	if err != nil {
 		return err
 	}
@@ -104,9 +104,9 @@ func loadSteps(ctx context.Context, tx Tx, jobID string) ([]engine.Step, error) 
 	var steps []engine.Step
 	err := each(ctx, tx, func(row Row) error {
 		var s engine.Step
-		var plan, mark string
+		var plan, mark, rows string
 		var took, started, ended int64
-		err := row.Scan(&s.Seq, &plan, &s.State, &mark, &s.Before, &s.After, &took, &s.Runs, &s.Reason, &s.Outcome, &started, &ended)
+		err := row.Scan(&s.Seq, &plan, &s.State, &mark, &s.Before, &s.After, &took, &s.Runs, &s.Reason, &s.Outcome, &started, &ended, &rows)
 		if err != nil {
 			return err
 		}
@@ -117,9 +117,12 @@ func loadSteps(ctx context.Context, tx Tx, jobID string) ([]engine.Step, error) 
 		if err := fromJSON(mark, &s.Mark); err != nil {
 			return err
 		}
+		if err := fromJSON(rows, &s.Rows); err != nil {
+			return err
+		}
 		steps = append(steps, s)
 		return nil
-	}, `SELECT seq, plan, state, mark, before_bytes, after_bytes, took_ns, runs, reason, outcome, started, ended
+	}, `SELECT seq, plan, state, mark, before_bytes, after_bytes, took_ns, runs, reason, outcome, started, ended, row_check
 		FROM steps WHERE job_id = $1 ORDER BY seq`, jobID)
 	return steps, err
 }

@@ -42,6 +42,9 @@ func (s *Requests) CreateRequest(ctx context.Context, r approvals.Request) error
 		if err := insertRequest(ctx, tx, r); err != nil {
 			return err
 		}
+		if err := s.db.audit(ctx, tx, now, auditedRequest(r)); err != nil {
+			return err
+		}
 		return appendFact(ctx, tx, now, engine.EventRequestCreated, r.ID, "", r.Requester.ID,
 			map[string]string{"kind": string(r.Kind), "target": r.Target, "command": r.Command})
 	})
@@ -67,10 +70,10 @@ func insertRequest(ctx context.Context, tx Tx, r approvals.Request) error {
 		}
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO requests (id, kind, cluster, target, command, requester_team, requester_id,
-			requester_name, barred, channel, plan, digest, min_approvals, state, created, expires)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+			requester_name, barred, channel, plan, digest, min_approvals, state, created, expires, not_before)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
 		r.ID, string(r.Kind), r.Cluster, r.Target, r.Command, r.Requester.Team, r.Requester.ID,
-		r.Requester.Name, barred, r.Channel, plan, r.Digest, r.MinApprovals, string(r.State), toMS(r.Created), toMS(r.Expires))
+		r.Requester.Name, barred, r.Channel, plan, r.Digest, r.MinApprovals, string(r.State), toMS(r.Created), toMS(r.Expires), toMS(r.NotBefore))
 	return err
 }
 
@@ -94,20 +97,20 @@ func readRequest(ctx context.Context, db *DB, id string) (approvals.Request, err
 
 // requestColumns are what scanRequest reads.
 const requestColumns = `r.id, r.kind, r.cluster, r.target, r.command, r.requester_team, r.requester_id, r.requester_name,
-	r.barred, r.channel, r.plan, r.digest, r.min_approvals, r.state, r.created, r.expires`
+	r.barred, r.channel, r.plan, r.digest, r.min_approvals, r.state, r.created, r.expires, r.not_before`
 
 // scanRequest reads one row of requestColumns, without reviews.
 func scanRequest(row Row) (approvals.Request, error) {
 	var r approvals.Request
 	var barred string
 	var plan sql.NullString
-	var created, expires int64
+	var created, expires, notBefore int64
 	err := row.Scan(&r.ID, &r.Kind, &r.Cluster, &r.Target, &r.Command, &r.Requester.Team, &r.Requester.ID, &r.Requester.Name,
-		&barred, &r.Channel, &plan, &r.Digest, &r.MinApprovals, &r.State, &created, &expires)
+		&barred, &r.Channel, &plan, &r.Digest, &r.MinApprovals, &r.State, &created, &expires, &notBefore)
 	if err != nil {
 		return r, err
 	}
-	r.Created, r.Expires = fromMS(created), fromMS(expires)
+	r.Created, r.Expires, r.NotBefore = fromMS(created), fromMS(expires), fromMS(notBefore)
 	if err := fromJSON(barred, &r.Barred); err != nil {
 		return r, err
 	}
@@ -178,8 +181,10 @@ func (s *Requests) Close(ctx context.Context, id string, to approvals.State, by 
 		if err := appendFact(ctx, tx, now, kind, id, "", by.ID, data); err != nil {
 			return err
 		}
-		r, err = loadRequest(ctx, tx, id)
-		return err
+		if r, err = loadRequest(ctx, tx, id); err != nil {
+			return err
+		}
+		return s.db.audit(ctx, tx, now, auditedClose(r, by, reason))
 	})
 	if err != nil {
 		return r, fmt.Errorf("close request %s: %w", id, err)

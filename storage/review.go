@@ -31,6 +31,9 @@ func (s *Requests) Review(ctx context.Context, v approvals.Review, jobs []engine
 		if err := insertReview(ctx, tx, before, v); err != nil {
 			return err
 		}
+		if err := s.db.audit(ctx, tx, now, auditedReview(before, v)); err != nil {
+			return err
+		}
 		if err := s.conclude(ctx, tx, before, v, jobs, now); err != nil {
 			return err
 		}
@@ -126,7 +129,7 @@ func (s *Requests) bear(ctx context.Context, tx Tx, r approvals.Request, jobs []
 	if s.hand == nil {
 		return errors.New("no queue takes approved jobs")
 	}
-	for _, j := range jobs {
+	for i, j := range jobs {
 		if j.RequestID != r.ID || j.Digest != r.Digest || string(j.Kind) != string(r.Kind) {
 			return fmt.Errorf("job %s is not what was approved", j.ID)
 		}
@@ -134,8 +137,11 @@ func (s *Requests) bear(ctx context.Context, tx Tx, r approvals.Request, jobs []
 			return err
 		}
 		region := s.region(j.Cluster)
-		if err := insertJob(ctx, tx, j, region, now); err != nil {
+		if err := insertJob(ctx, tx, j, region, toMS(r.NotBefore), now); err != nil {
 			return fmt.Errorf("insert job %s: %w", j.ID, err)
+		}
+		if i >= atOnce(j) {
+			continue // its turn comes when one before it has ended
 		}
 		if err := s.hand(ctx, tx, j.ID, region); err != nil {
 			return fmt.Errorf("hand job %s to the queue: %w", j.ID, err)

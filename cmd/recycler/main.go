@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"mysql-recycler/engine"
 )
 
 // Exit codes.
@@ -59,6 +61,12 @@ func report(w io.Writer, err error) {
 	} else {
 		_, _ = fmt.Fprintln(w, "recycler:", err)
 	}
+	var p *engine.Problem
+	if errors.As(err, &p) {
+		for _, r := range p.Reasons {
+			_, _ = fmt.Fprintln(w, "  "+r)
+		}
+	}
 	var h interface{ Hint() string }
 	if errors.As(err, &h) && h.Hint() != "" {
 		_, _ = fmt.Fprintln(w, h.Hint())
@@ -73,7 +81,7 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(serveCommand(), demoCommand(), doctorCommand(), configCommand(), versionCommand())
+	root.AddCommand(serveCommand(), demoCommand(), doctorCommand(), auditCommand(), configCommand(), versionCommand())
 	return root
 }
 

@@ -3,6 +3,7 @@ package queue
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -51,7 +52,7 @@ type Queue struct {
 
 // rows are River's rows inside our transactions.
 type rows interface {
-	insert(ctx context.Context, tx storage.Tx, jobID, region string, unique bool) (id int64, err error)
+	insert(ctx context.Context, tx storage.Tx, jobID, region string, unique bool, at time.Time) (id int64, err error)
 	// pending reports whether a row waits to be fetched at once, and whether it can ever run again.
 	pending(ctx context.Context, tx storage.Tx, id int64) (ready, alive bool, err error)
 	pause(ctx context.Context, tx storage.Tx, region string) error
@@ -112,7 +113,16 @@ func (q *Queue) Enqueue(ctx context.Context, tx storage.Tx, jobID, region string
 
 // enqueue inserts a River row and names it as the one that may run the job.
 func (q *Queue) enqueue(ctx context.Context, tx storage.Tx, jobID, region string, unique bool) error {
-	id, err := q.rows.insert(ctx, tx, jobID, region, unique)
+	var notBefore int64
+	err := tx.QueryRow(ctx, "SELECT not_before FROM jobs WHERE id = $1", jobID).Scan(&notBefore)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) { // a row without a job ends without doing anything
+		return fmt.Errorf("enqueue %s: %w", jobID, err)
+	}
+	var at time.Time // zero: at once
+	if notBefore > 0 {
+		at = time.UnixMilli(notBefore)
+	}
+	id, err := q.rows.insert(ctx, tx, jobID, region, unique, at)
 	if err != nil {
 		return fmt.Errorf("enqueue %s: %w", jobID, err)
 	}

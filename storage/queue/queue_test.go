@@ -71,7 +71,7 @@ func fresh(t *testing.T) string {
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(*testing.T){
-		"RunsApprovedWork": TestRunsApprovedWork, "EnqueueRollsBack": TestEnqueueRollsBack,
+		"RunsApprovedWork": TestRunsApprovedWork, "StartsAtItsTime": TestStartsAtItsTime, "EnqueueRollsBack": TestEnqueueRollsBack,
 		"SnoozesInsteadOfFailing": TestSnoozesInsteadOfFailing, "StopAndGoOn": TestStopAndGoOn, "RowGone": TestRowGone,
 		"PauseRegion": TestPauseRegion, "RestartAfterKill": TestRestartAfterKill,
 		"TakeoverByOtherProcess": TestTakeoverByOtherProcess, "LongJobIsLeftAlone": TestLongJobIsLeftAlone,
@@ -115,11 +115,18 @@ func one() map[string]int { return map[string]int{"": 4} }
 // approve makes a discovery job of host and hands it to the queue in region.
 func approve(t *testing.T, db *storage.DB, q *Queue, id, host, region string) {
 	t.Helper()
+	approveFor(t, db, q, id, host, region, time.Time{})
+}
+
+// approveFor makes a job that starts at its time.
+func approveFor(t *testing.T, db *storage.DB, q *Queue, id, host, region string, notBefore time.Time) {
+	t.Helper()
 	now := time.Now()
 	s := storage.NewRequests(db, q.Enqueue, func(string) string { return region })
 	r := approvals.Request{
 		ID: id, Kind: approvals.KindDiscover, Cluster: "shop", Target: host, Requester: approvals.Actor{ID: "UALICE"},
 		Digest: "d", MinApprovals: 1, State: approvals.Pending, Created: now, Expires: now.Add(time.Hour),
+		NotBefore: notBefore,
 	}
 	require.NoError(t, s.CreateRequest(t.Context(), r))
 	_, err := s.Review(t.Context(), approvals.Review{RequestID: id, Reviewer: approvals.Actor{ID: "UBOB"}, Decision: approvals.Approve, Digest: "d"},

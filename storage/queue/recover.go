@@ -56,10 +56,11 @@ func (q *Queue) recover(ctx context.Context, alone bool) error {
 	return nil
 }
 
-// liveJobs lists the jobs that have not ended, oldest first.
+// liveJobs lists the jobs that have not ended, oldest first. One that waits for its turn among the
+// hosts of its request has no row and gets none here: the job before it hands it over.
 func liveJobs(ctx context.Context, tx storage.Tx) ([]stranded, error) {
 	rows, err := tx.Query(ctx, `SELECT id, region, engine_id FROM jobs
-		WHERE state IN ('queued', 'running', 'paused') ORDER BY created, id`)
+		WHERE state IN ('queued', 'running', 'paused') AND engine_id > 0 ORDER BY created, id`)
 	if err != nil {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}

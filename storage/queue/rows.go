@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -67,12 +68,12 @@ func (riverRows[T]) native(tx storage.Tx) (T, error) {
 	return t, nil
 }
 
-func (r riverRows[T]) insert(ctx context.Context, tx storage.Tx, jobID, region string, unique bool) (int64, error) {
+func (r riverRows[T]) insert(ctx context.Context, tx storage.Tx, jobID, region string, unique bool, at time.Time) (int64, error) {
 	t, err := r.native(tx)
 	if err != nil {
 		return 0, err
 	}
-	opts := &river.InsertOpts{Queue: queueName(region), MaxAttempts: maxAttempts}
+	opts := &river.InsertOpts{Queue: queueName(region), MaxAttempts: maxAttempts, ScheduledAt: at}
 	if unique {
 		opts.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: liveStates}
 	}

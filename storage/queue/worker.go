@@ -79,6 +79,13 @@ func (w *worker) Work(ctx context.Context, j *river.Job[args]) error {
 	if !mine {
 		return nil // the job has ended, or another row carries it
 	}
+	early, err := w.q.early(ctx, id)
+	if err != nil {
+		return err
+	}
+	if early > 0 { // River's clock and the database's differ, or somebody moved the row
+		return river.JobSnooze(early)
+	}
 	err = w.q.run(ctx, id)
 	switch {
 	case errors.Is(err, engine.ErrLeaseHeld), errors.Is(err, engine.ErrLeaseLost):
@@ -98,6 +105,22 @@ func (w *worker) Work(ctx context.Context, j *river.Job[args]) error {
 		return river.JobSnooze(snoozeLive)
 	}
 	return nil
+}
+
+// early is how long a job must still wait for the time it was approved for. Somebody may have asked
+// to cancel it meanwhile: then there is nothing to wait for.
+func (q *Queue) early(ctx context.Context, jobID string) (time.Duration, error) {
+	var notBefore int64
+	err := q.db.Read(ctx, func(ctx context.Context, tx storage.Tx) error {
+		return tx.QueryRow(ctx, "SELECT CASE WHEN wanted = 'cancel' THEN 0 ELSE not_before END FROM jobs WHERE id = $1", jobID).Scan(&notBefore)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("look when %s may start: %w", jobID, err)
+	}
+	if notBefore == 0 {
+		return 0, nil
+	}
+	return time.Until(time.UnixMilli(notBefore)), nil
 }
 
 // current reports whether a job has not ended and is carried by the row with this id.

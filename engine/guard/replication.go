@@ -35,11 +35,8 @@ func (v replication) Judge(_ context.Context, s Subject) Finding {
 		case l.IORunning != "Yes" && l.IORunning != "Connecting" && l.IORunning != "Preparing":
 			return s.refuse(v, fmt.Sprintf("%s does not receive from its source%s (receiver stopped)", s.name(), channel(l)),
 				s.evidence("io_running=%s, source %s", l.IORunning, l.Source))
-		case l.SQLRunning != "Yes" && !slices.Contains(s.Expect.Stopped, l.Channel):
-			return s.refuse(v, fmt.Sprintf("%s does not apply what it receives%s (applier stopped, and not by us)", s.name(), channel(l)),
-				s.evidence("sql_running=%s, source %s", l.SQLRunning, l.Source))
 		case l.SQLRunning != "Yes" && !s.Running && !slices.Contains(s.Expect.Stopped, l.Channel):
-			return s.refuse(v, fmt.Sprintf("%s does not apply what it receives%s (applier stopped)", s.name(), channel(l)),
+			return s.refuse(v, fmt.Sprintf("%s does not apply what it receives%s (applier stopped, and not by us)", s.name(), channel(l)),
 				s.evidence("sql_running=%s, source %s%s", l.SQLRunning, l.Source, because(l)))
 		}
 		configured++

@@ -25,10 +25,10 @@ func TestEveryReasonRefuses(t *testing.T) {
 		{"no channel", func(s *guard.Subject) { s.Instance.Links = nil }, "db-prod-2 does not replicate from any server"},
 		{"RESET REPLICA without ALL", func(s *guard.Subject) { s.Instance.Links[0].SourceLogFile = "" }, "db-prod-2 has a replication channel that never read from its source"},
 		{"receiver stopped", func(s *guard.Subject) { s.Instance.Links[0].IORunning = "No" }, "db-prod-2 does not receive from its source (receiver stopped)"},
-		{"applier stopped", func(s *guard.Subject) { s.Instance.Links[0].SQLRunning = "No" }, "db-prod-2 does not apply what it receives (applier stopped)"},
+		{"applier stopped", func(s *guard.Subject) { s.Instance.Links[0].SQLRunning = "No" }, "db-prod-2 does not apply what it receives (applier stopped, and not by us)"},
 		{"another applier stopped", func(s *guard.Subject) {
 			s.Instance.Links[0].SQLRunning, s.Expect.Stopped = "No", []string{"other"}
-		}, "db-prod-2 does not apply what it receives (applier stopped)"},
+		}, "db-prod-2 does not apply what it receives (applier stopped, and not by us)"},
 		{"another server", func(s *guard.Subject) { s.Instance.Identity = "00000003-0000-0000-0000-000000000000" }, "db-prod-2 is another server than the one approved"},
 		{"unknown server", func(s *guard.Subject) { s.Instance.Identity, s.Expect.Identity = "x", "x" }, "db-prod-2 is not in the newest topology of prod"},
 		{"no plan", func(s *guard.Subject) { s.Expect.Identity = "" }, "no plan says which server db-prod-2 has to be"},

@@ -23,11 +23,15 @@ func (b *Bot) discover(ctx context.Context, who asker, line Line) error {
 // submitDiscovery asks for a look. The stored command is what the person wants in the end: a run
 // that waits for this discovery goes on in its thread.
 func (b *Bot) submitDiscovery(ctx context.Context, who asker, t engine.Target, line Line) error {
-	_, err := b.o.Requests.Submit(ctx, approvals.Draft{
+	_, err := b.askDiscovery(ctx, who, t, line)
+	return err
+}
+
+func (b *Bot) askDiscovery(ctx context.Context, who asker, t engine.Target, line Line) (approvals.Request, error) {
+	return b.o.Requests.Submit(ctx, approvals.Draft{
 		Kind: approvals.KindDiscover, Cluster: t.Cluster, Target: nameOf(t, line.Target), Command: line.String(),
 		Requester: who.user, Channel: who.channel,
 	})
-	return err
 }
 
 // nameOf is the configured name of a target: people may have typed an address.
@@ -43,15 +47,19 @@ func nameOf(t engine.Target, typed string) string {
 
 // run freezes a plan and asks for its approval.
 func (b *Bot) run(ctx context.Context, who asker, line Line) error {
+	_, err := b.askRun(ctx, who, line)
+	return err
+}
+
+func (b *Bot) askRun(ctx context.Context, who asker, line Line) (approvals.Request, error) {
 	p, t, err := b.plan(ctx, who, line)
 	if err != nil {
-		return b.offerDiscovery(line, err)
+		return approvals.Request{}, b.offerDiscovery(line, err)
 	}
-	_, err = b.o.Requests.Submit(ctx, approvals.Draft{
+	return b.o.Requests.Submit(ctx, approvals.Draft{
 		Kind: approvals.KindRecycle, Cluster: t.Cluster, Target: nameOf(t, line.Target), Command: line.String(),
 		Requester: who.user, Channel: who.channel, Plan: &p,
 	})
-	return err
 }
 
 // showPlan tells one person what run would do, and asks nobody.

@@ -150,7 +150,9 @@ func (a axis) at(share float64) (uint64, any) {
 	case axisFloat:
 		return n, a.floatMin + math.Min(1, share)*(a.floatMax-a.floatMin)
 	case axisTime:
-		return n, time.UnixMicro(int64(n - 1<<63)).UTC().Format(a.layout)
+		text := time.UnixMicro(int64(n - 1<<63)).UTC().Format(a.layout)
+		n, _ = a.absolute([]byte(text)) // without the fraction that the text has lost
+		return n, text
 	case axisBytes:
 		return n, binary.BigEndian.AppendUint64(nil, n)
 	}

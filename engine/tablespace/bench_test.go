@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,15 +27,16 @@ type measured struct {
 
 // BenchmarkPredict makes every pattern on every flavor, predicts with and without COUNT(*),
 // rebuilds and prints predicted beside measured and beside DATA_FREE. RECYCLER_BENCH_ONLY picks
-// patterns by a part of their name.
+// patterns by a regular expression on their name.
 func BenchmarkPredict(b *testing.B) {
+	only := regexp.MustCompile(os.Getenv("RECYCLER_BENCH_ONLY"))
 	for _, c := range clusters {
 		b.Run(string(c.Flavor)+"-"+c.Version, func(b *testing.B) {
 			for range b.N {
 				var all []measured
 				header(c)
 				for _, p := range patterns {
-					if p.only != "" && p.only != c.Flavor || !strings.Contains(p.name, os.Getenv("RECYCLER_BENCH_ONLY")) {
+					if p.only != "" && p.only != c.Flavor || !only.MatchString(p.name) {
 						continue
 					}
 					m := measure(b, c, p)
@@ -71,7 +73,10 @@ func measure(b *testing.B, c *mysqltest.Cluster, p pattern) measured {
 	m.counted, err = Predict(ctx, e.srv, e.srv.Version, m.table, PredictOptions{ExactRows: true, Budget: time.Minute})
 	require.NoError(b, err)
 	m.tookBoth = time.Since(start) - m.tookSampled
-	e.sql(b, "ALTER TABLE @schema.t FORCE")
+	e.sql(b, "ALTER TABLE @schema.t FORCE", "ANALYZE TABLE @schema.t")
+	if os.Getenv("RECYCLER_BENCH_DETAIL") != "" {
+		detail(b, e, m.table)
+	}
 	m.after, err = Size(ctx, e.srv, e.srv.Version, e.schema, "t")
 	require.NoError(b, err)
 	return m
@@ -100,7 +105,7 @@ func (m measured) print() {
 	if m.after < m.counted.Low || m.after > m.counted.High {
 		mark += " OUT(c)"
 	}
-	if m.pattern.healthy && (m.sampled.Worth(m.table, 0, 0.05) || m.counted.Worth(m.table, 0, 0.05)) {
+	if m.before-m.after < m.before/20 && (m.sampled.Worth(m.table, 0, 0.05) || m.counted.Worth(m.table, 0, 0.05)) {
 		mark += " HEALTHY TABLE RECOMMENDED"
 	}
 	r := func(p Prediction) string { return fmt.Sprintf("%.1f-%.1f", f(p.Low), f(p.High)) }
@@ -131,3 +136,31 @@ func report(b *testing.B, all []measured) {
 
 // f is a size in MiB.
 func f(n int64) float64 { return float64(n) / mib }
+
+// detail prints the predicted pages of each index beside those of the rebuilt table.
+func detail(b *testing.B, e *env, t Table) {
+	b.Helper()
+	ctx := context.Background()
+	p := &predictor{q: e.srv, v: e.srv.Version, t: t, o: PredictOptions{ExactRows: true}.withDefaults(), until: time.Now().Add(time.Minute)}
+	require.NoError(b, p.prepare(ctx))
+	units, err := p.units(ctx)
+	require.NoError(b, err)
+	for _, u := range units {
+		s := &sampler{q: p.q, t: p.t, l: p.l, until: p.until, each: 40, places: 64, pieces: 192, prefix: make([]part, len(p.prefix))}
+		for part, at := range p.prefix {
+			s.prefix[at] = part
+		}
+		got, err := s.read(ctx, u.name)
+		require.NoError(b, err)
+		n, spread, ok := got.rows()
+		exact, _, err := p.count(ctx, u)
+		require.NoError(b, err)
+		shape := p.shape(got)
+		fmt.Printf("  unit %q rows: density %.0f (%.3f, %v) statistics %.0f count %.0f\n", u.name, n, spread, ok, u.rows, exact)
+		segments := p.segments(shape, exact, u, middling)
+		fmt.Printf("    PRIMARY leaf+lob predicted %.0f real %.0f, size %.0f\n", segments[0], p.stats.used[[2]string{u.name, "PRIMARY"}], p.stats.size[[2]string{u.name, "PRIMARY"}])
+		for i, ix := range p.l.secondary {
+			fmt.Printf("    %s leaf predicted %.0f real %.0f, size %.0f\n", ix.name, shape.secondary[i].leaf*exact, p.stats.pages(u, ix.name), p.stats.size[[2]string{u.name, ix.name}])
+		}
+	}
+}

@@ -18,7 +18,7 @@ func readGrowth(ctx context.Context, q dbconn.Querier, v dbconn.Version, t Table
 	if err := q.QueryRowContext(ctx, "SELECT @@global.innodb_page_size").Scan(&page); err != nil {
 		return g, 0, fmt.Errorf("read the page size: %w", err)
 	}
-	g.page = pageSize(page)
+	g.page, g.logical = pageSize(page), pageSize(page)
 	if t.Has(Compressed) {
 		block, err := blockSize(ctx, q, t)
 		if err != nil {

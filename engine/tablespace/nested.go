@@ -24,9 +24,7 @@ func (s *sampler) nested(ctx context.Context, p path, coarse *sample) (*sample, 
 	if err != nil || len(values) == 0 {
 		return coarse, err
 	}
-	for i := range coarse.strata {
-		coarse.strata[i].weight = -1
-	}
+	coarse.blind = true
 	name := dbconn.QuoteName(p.first.name)
 	out := &sample{}
 	for _, v := range values {
@@ -38,15 +36,13 @@ func (s *sampler) nested(ctx context.Context, p path, coarse *sample) (*sample, 
 		if !a.usable() {
 			return coarse, nil
 		}
-		if err := s.strata(ctx, out, p, a, *p.second, where, args, max(6, s.places/len(values)), s.each, nil); err != nil {
+		at := spot{column: *p.second, where: where, args: args, each: s.each,
+			places: max(4, s.places/len(values)), pieces: max(8, s.pieces/len(values))}
+		if _, err := s.strata(ctx, out, p, a, at); err != nil {
 			return nil, err
 		}
 	}
-	if !all {
-		for i := range out.strata {
-			out.strata[i].weight = -1
-		}
-	}
+	out.blind = out.blind || !all
 	return out, nil
 }
 
@@ -93,31 +89,29 @@ func (s *sampler) values(ctx context.Context, query string, args ...any) ([][]by
 }
 
 // records runs one sampling query; the first column is the key.
-func (s *sampler) records(ctx context.Context, query string, args ...any) ([]record, [][]byte, error) {
+func (s *sampler) records(ctx context.Context, query string, args ...any) ([]record, error) {
 	rows, err := s.q.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
+		return nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
 	}
 	defer func() { _ = rows.Close() }()
 	n := len(s.l.columns)
 	var out []record
-	var keys [][]byte
 	for rows.Next() {
 		values := make([]int64, n+len(s.prefix))
-		var key []byte
+		var key sql.RawBytes
 		into := make([]any, 0, len(values)+1)
 		into = append(into, &key)
 		for i := range values {
 			into = append(into, &values[i])
 		}
 		if err := rows.Scan(into...); err != nil {
-			return nil, nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
+			return nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
 		}
 		out = append(out, record{length: values[:n], prefix: values[n:]})
-		keys = append(keys, key)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
+		return nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
 	}
-	return out, keys, nil
+	return out, nil
 }

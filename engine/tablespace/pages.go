@@ -48,7 +48,8 @@ func pack(records []float64, room, reserve float64) float64 {
 	return pages + min(1, used/(room-reserve))
 }
 
-// tree is the non-leaf pages above a number of leaf pages, for node pointers of a size.
+// tree is the non-leaf pages above a number of leaf pages, for node pointers of a size; at least
+// the root, which the segment of the non-leaf pages holds even when it is a leaf.
 func tree(leaf, pointer, room float64) float64 {
 	fan := max(2, math.Floor(room/(pointer+0.5)))
 	sum := 0.0
@@ -56,21 +57,23 @@ func tree(leaf, pointer, room float64) float64 {
 		level = math.Ceil(level / fan)
 		sum += level
 	}
-	return sum
+	return max(1, sum)
 }
 
 // growth is how a server's tablespaces grow.
 type growth struct {
-	page    pageSize
-	reserve float64 // share of a segment that is kept free, innodb_segment_reserve_factor
-	cap     int     // extents the reserve never exceeds; 0: no bound
-	slack   bool    // the file keeps 5 extents and 1 % free beside what the segments hold
-	step    int64   // AUTOEXTEND_SIZE in bytes, 0: the usual steps
+	page    pageSize // of the file; smaller than in memory when it is compressed
+	logical pageSize // in memory
+	reserve float64  // share of a segment that is kept free, innodb_segment_reserve_factor
+	cap     int      // extents the reserve never exceeds; 0: no bound
+	slack   bool     // the file keeps 5 extents and 1 % free beside what the segments hold
+	step    int64    // AUTOEXTEND_SIZE in bytes, 0: the usual steps
 }
 
-// segment is what a segment of used pages holds: single pages and whole extents.
+// segment is what a segment of used pages holds: single pages and whole extents. An extent of a
+// compressed table has as many pages as one of full pages, so it is smaller.
 func (g growth) segment(used float64) (single, extents int) {
-	ext := g.page.extent()
+	ext := g.logical.extent()
 	need := int(math.Ceil(used - 1e-6))
 	frag := ext / 2
 	if need <= frag {
@@ -84,7 +87,8 @@ func (g growth) segment(used float64) (single, extents int) {
 		if g.cap > 0 {
 			keep = min(keep, float64(g.cap*ext))
 		}
-		if float64(reserved-need) >= math.Floor(keep) {
+		// The server looks before it takes a page, so the last page may come out of the reserve.
+		if float64(reserved-need+1) >= math.Floor(keep) {
 			return single, extents
 		}
 		extents++
@@ -93,7 +97,7 @@ func (g growth) segment(used float64) (single, extents int) {
 
 // file is the size of a tablespace of the given segments, in bytes.
 func (g growth) file(segments []float64) int64 {
-	ext := g.page.extent()
+	ext := g.logical.extent()
 	const header = 4 // space header, change buffer bitmap, segment inodes, 8.0: dictionary copy
 	single, extents := header, 0
 	for _, used := range segments {
@@ -112,19 +116,18 @@ func (g growth) file(segments []float64) int64 {
 	if g.slack {
 		total += 5 + total/100
 	}
-	return g.round(total)
+	return g.round(int64(total) * int64(ext) * int64(g.page))
 }
 
-// round applies the steps a file grows in: extents of 1 MiB up to 32, then four at once.
-func (g growth) round(extents int) int64 {
-	const small, add = 32, 4
-	ext := int64(g.page.extent()) * int64(g.page)
-	if g.step > 0 {
-		bytes := int64(extents) * ext
-		return (bytes + g.step - 1) / g.step * g.step
+// round applies the steps a file grows in: 1 MiB up to 32, then four at once.
+func (g growth) round(bytes int64) int64 {
+	ext := int64(g.logical.extent()) * int64(g.logical)
+	step := ext
+	switch {
+	case g.step > 0:
+		step = g.step
+	case bytes > 32*ext:
+		step = 4 * ext
 	}
-	if extents > small {
-		extents = small + (extents-small+add-1)/add*add
-	}
-	return int64(extents) * ext
+	return (bytes + step - 1) / step * step
 }

@@ -8,14 +8,13 @@ import (
 )
 
 // pattern is a way a table gets fragmented, as statements. seq holds the numbers 0 to 259999 in
-// column n. A healthy table must not be recommended; an open one has only a range.
+// column n. An open one has only a range.
 type pattern struct {
-	name    string
-	make    []string
-	healthy bool
-	open    bool // the estimate is honest about being one: only the range is promised
-	only    mysqltest.Flavor
-	except  mysqltest.Flavor
+	name   string
+	make   []string
+	open   bool // the estimate is honest about being one: only the range is promised
+	only   mysqltest.Flavor
+	except mysqltest.Flavor
 }
 
 // numbers makes the table seq.
@@ -35,8 +34,8 @@ const fillPlain = "INSERT INTO @schema.t (id, a, b) SELECT n + 1, CRC32(n) % 100
 
 // patterns are the ways of fragmentation of the benchmark.
 var patterns = []pattern{
-	{name: "P0 sequential", make: []string{plain, fillPlain}, healthy: true},
-	{name: "P0b just rebuilt", make: []string{plain, fillPlain, "ALTER TABLE @schema.t FORCE"}, healthy: true},
+	{name: "P0 sequential", make: []string{plain, fillPlain}},
+	{name: "P0b just rebuilt", make: []string{plain, fillPlain, "ALTER TABLE @schema.t FORCE"}},
 	{name: "P1 random deletes 50%", make: []string{plain, fillPlain, "DELETE FROM @schema.t WHERE CRC32(id + 1) % 100 < 50"}},
 	{name: "P1b random deletes 15%", make: []string{plain, fillPlain, "DELETE FROM @schema.t WHERE CRC32(id + 1) % 100 < 15"}},
 	{name: "P2 range delete 60%", make: []string{plain, fillPlain, "DELETE FROM @schema.t WHERE id <= 156000"}},
@@ -109,7 +108,7 @@ var patterns = []pattern{
 		"CREATE TABLE @schema.t (id BIGINT PRIMARY KEY AUTO_INCREMENT, a INT NOT NULL, b VARCHAR(200) NOT NULL, KEY (a)) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8",
 		"INSERT INTO @schema.t SELECT n + 1, CRC32(n) % 1000000, CONCAT(SHA2(n, 256), REPEAT('x', 80)) FROM @schema.seq ORDER BY n",
 		"DELETE FROM @schema.t WHERE CRC32(id + 1) % 100 < 50"}},
-	{name: "P17b COMPRESSED, healthy", open: true, healthy: true, make: []string{
+	{name: "P17b COMPRESSED, healthy", open: true, make: []string{
 		"CREATE TABLE @schema.t (id BIGINT PRIMARY KEY AUTO_INCREMENT, a INT NOT NULL, b VARCHAR(200) NOT NULL, KEY (a)) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8",
 		"INSERT INTO @schema.t SELECT n + 1, CRC32(n) % 1000000, CONCAT(SHA2(n, 256), REPEAT('x', 80)) FROM @schema.seq ORDER BY n"}},
 	{name: "P18 FULLTEXT, 50% deleted", open: true, make: []string{

@@ -104,7 +104,7 @@ func (p *predictor) run(ctx context.Context) (Prediction, error) {
 	if err != nil {
 		return Prediction{}, err
 	}
-	s := &sampler{q: p.q, t: p.t, l: p.l, until: p.until, each: 40, places: max(4, 64/len(units)), prefix: make([]part, len(p.prefix))}
+	s := &sampler{q: p.q, t: p.t, l: p.l, until: p.until, each: 40, places: max(4, 64/len(units)), pieces: max(16, 192/len(units)), prefix: make([]part, len(p.prefix))}
 	for part, at := range p.prefix {
 		s.prefix[at] = part
 	}
@@ -170,8 +170,9 @@ func (p *predictor) bound(out *Prediction, s shape) {
 		out.Bytes = min(out.Bytes, p.t.FileBytes)
 		out.How, out.Note = HowUsedPages, "how well its pages compress is only known after the rebuild"
 	case p.fts > 0:
-		// Deleted documents stay in a full-text index until it is built anew.
-		out.Bytes += p.fts / 2
+		// Deleted documents stay in a full-text index until it is built anew, and one that grew
+		// insert by insert is several times bigger than one built at once.
+		out.Bytes += p.fts / 4
 		out.High += p.fts
 		out.How, out.Note = HowUsedPages, "the size of its full-text index is only known after the rebuild"
 	case p.t.Has(Spatial) || p.t.Has(Functional):
@@ -193,7 +194,7 @@ const (
 func (p *predictor) segments(s shape, rows float64, u unit, g guess) []float64 {
 	leaf := s.leaf * rows
 	room := p.page.room(p.l.redundant)
-	out := []float64{leaf + s.lob*rows, 1 + tree(leaf, compactHeader+s.key+4, room-float64(p.page)/16)}
+	out := []float64{leaf + s.lob*rows, tree(leaf, compactHeader+s.key+4, room-p.spare())}
 	for i, ix := range p.l.secondary {
 		switch {
 		case ix.kind == "FULLTEXT":
@@ -203,13 +204,21 @@ func (p *predictor) segments(s shape, rows float64, u unit, g guess) []float64 {
 			continue
 		}
 		leaf := s.secondary[i].leaf * rows
-		out = append(out, leaf, 1+tree(leaf, s.secondary[i].size+4, room))
+		out = append(out, leaf, tree(leaf, s.secondary[i].size+4, room))
 	}
 	if p.l.docID {
 		leaf := rows * (compactHeader + 8 + s.key) / room
-		out = append(out, leaf, 1+tree(leaf, compactHeader+12+s.key, room))
+		out = append(out, leaf, tree(leaf, compactHeader+12+s.key, room))
 	}
 	return out
+}
+
+// spare is what the bulk load leaves free on a clustered page; nothing on a compressed one.
+func (p *predictor) spare() float64 {
+	if p.t.Has(Compressed) {
+		return 0
+	}
+	return float64(p.page) / 16
 }
 
 // shape is what one row takes on average.
@@ -241,7 +250,7 @@ func (p *predictor) shape(s *sample) shape {
 		out.lob += pages / n
 		out.key += p.l.key(r) / n
 	}
-	out.leaf = pack(sizes, room, float64(p.page)/16) / n
+	out.leaf = pack(sizes, room, p.spare()) / n
 	for _, ix := range p.l.secondary {
 		var shape indexShape
 		if !ix.opaque && ix.kind == "BTREE" {

@@ -14,7 +14,13 @@ import (
 type stratum struct {
 	rows   []record
 	weight float64 // rows the stratum stands for; negative when not measured
-	group  int     // strata of one group lie side by side on one axis
+}
+
+// count is the number of rows of a piece of an axis, estimated from how close together its keys
+// lie; pieces of one group lie side by side.
+type count struct {
+	rows  float64
+	group int
 }
 
 // record is the sampled row: the length of every column (-1: NULL) and of every index prefix.
@@ -26,6 +32,8 @@ type record struct {
 // sample is what was read of one partition (or of a table without partitions).
 type sample struct {
 	strata []stratum
+	counts []count
+	blind  bool  // a key does not measure distances, so that counts say nothing
 	bytes  int64 // of the values that were measured, a bound of what the server had to read
 }
 
@@ -35,6 +43,7 @@ type sampler struct {
 	t      Table
 	l      *layout
 	places int // strata per partition
+	pieces int // pieces of the key whose rows are estimated, per partition
 	each   int // records per stratum
 	until  time.Time
 	prefix []part // index prefixes that need their own length
@@ -116,11 +125,11 @@ func (s *sampler) read(ctx context.Context, partition string) (*sample, error) {
 			return out, err
 		}
 	}
-	got, _, err := s.records(ctx, "SELECT 0, "+s.list+" FROM "+s.from+fmt.Sprintf(" LIMIT %d", s.places*s.each))
+	got, err := s.records(ctx, "SELECT 0, "+s.list+" FROM "+s.from+fmt.Sprintf(" LIMIT %d", s.places*s.each))
 	if err != nil {
 		return nil, err
 	}
-	return &sample{strata: []stratum{{rows: got, weight: -1}}}, nil
+	return &sample{strata: []stratum{{rows: got, weight: -1}}, blind: true}, nil
 }
 
 // along samples along one index; nil when its key turns out not to be usable.
@@ -134,19 +143,12 @@ func (s *sampler) along(ctx context.Context, p path) (*sample, error) {
 		each = max(4, each/4)
 	}
 	out := &sample{}
-	values := map[uint64]bool{}
-	err = s.strata(ctx, out, p, a, p.first, "", nil, s.places, each, func(keys [][]byte) {
-		for _, k := range keys {
-			if n, ok := a.absolute(k); ok {
-				values[n] = true
-			}
-		}
-	})
+	few, err := s.strata(ctx, out, p, a, spot{column: p.first, places: s.places, pieces: s.pieces, each: each})
 	if err != nil {
 		return nil, err
 	}
 	// A key that begins with a few values (a tenant, a type) tells nothing by its first column.
-	if p.second != nil && len(values) < s.places*2 && a.span() > 0 {
+	if few && p.second != nil {
 		return s.nested(ctx, p, out)
 	}
 	return out, nil
@@ -211,38 +213,83 @@ func printable(b []byte) string {
 	return string(out)
 }
 
-// strata reads places evenly spread over an axis and appends them to out.
-func (s *sampler) strata(ctx context.Context, out *sample, p path, a axis, c column, where string, args []any, places, each int, seen func([][]byte)) error {
-	name := dbconn.QuoteName(c.name)
+// spot is a stretch of the key to sample: a column, under a condition on those before it.
+type spot struct {
+	column column
+	where  string
+	args   []any
+	places int
+	pieces int
+	each   int
+}
+
+// query reads something from a place of the key on.
+func (s *sampler) query(p path, at spot, what string, limit int) string {
 	and := " WHERE "
-	if where != "" {
-		and = where + " AND "
+	if at.where != "" {
+		and = at.where + " AND "
 	}
-	query := "SELECT " + name + ", " + s.list + " FROM " + s.from + " FORCE INDEX (" + dbconn.QuoteName(p.index) + ")" +
-		and + name + " >= ? ORDER BY " + name + fmt.Sprintf(" LIMIT %d", each)
-	group := len(out.strata)
-	const enough = 64 << 20 // bytes of long columns the server was made to read
-	first := len(out.strata)
-	for k := range places {
-		if k > 7 && (time.Now().After(s.until) || out.bytes > enough) {
-			out.strata = out.strata[:first] // the rest of the axis is unknown; start over, coarser
-			return s.strata(ctx, out, p, a, c, where, args, 8, max(2, each/4), seen)
+	name := dbconn.QuoteName(at.column.name)
+	return "SELECT " + what + " FROM " + s.from + " FORCE INDEX (" + dbconn.QuoteName(p.index) + ")" +
+		and + name + " >= ? ORDER BY " + name + fmt.Sprintf(" LIMIT %d", limit)
+}
+
+// runOf is how many keys are read to estimate the density of a piece.
+const runOf = 100
+
+// strata estimates the rows of the pieces of an axis, reads records at places spread over it and
+// appends both to out. few reports that the axis has only a few values.
+func (s *sampler) strata(ctx context.Context, out *sample, p path, a axis, at spot) (few bool, err error) {
+	name := dbconn.QuoteName(at.column.name)
+	keysOnly := s.query(p, at, name, runOf)
+	values := map[uint64]bool{}
+	at.pieces = max(4, min(at.pieces, int(a.span()/runOf))) // a short key is read whole at worst
+	rows := make([]float64, at.pieces)
+	for k := range rows {
+		// From somewhere in the first half, so that something of the piece is left to measure.
+		place, value := a.at((float64(k) + s.rng.Float64()/2) / float64(at.pieces))
+		end, _ := a.at(float64(k+1) / float64(at.pieces))
+		keys, err := s.values(ctx, keysOnly, append(at.args[:len(at.args):len(at.args)], value)...)
+		if err != nil {
+			return false, err
 		}
-		at, value := a.at((float64(k) + s.rng.Float64()) / float64(places))
-		end, _ := a.at(float64(k+1) / float64(places))
-		got, keys, err := s.records(ctx, query, append(args[:len(args):len(args)], value)...)
+		for _, key := range keys {
+			if n, ok := a.absolute(key); ok {
+				values[n] = true
+			}
+		}
+		d := density(a, place, end, keys)
+		out.blind = out.blind || d < 0
+		rows[k] = d * a.span() / float64(at.pieces)
+		out.counts = append(out.counts, count{rows: rows[k], group: len(out.strata)})
+	}
+	if err := s.lengths(ctx, out, p, a, at, rows); err != nil {
+		return false, err
+	}
+	return len(values) < 2*at.pieces, nil
+}
+
+// lengths reads the lengths of records at places spread over an axis.
+func (s *sampler) lengths(ctx context.Context, out *sample, p path, a axis, at spot, rows []float64) error {
+	const enough = 32 << 20 // bytes of long columns the server is made to read, per axis
+	each, what := at.each, dbconn.QuoteName(at.column.name)+", "+s.list
+	for k := range at.places {
+		if k > 7 && time.Now().After(s.until) {
+			break
+		}
+		_, value := a.at((float64(k) + s.rng.Float64()) / float64(at.places))
+		got, err := s.records(ctx, s.query(p, at, what, each), append(at.args[:len(at.args):len(at.args)], value)...)
 		if err != nil {
 			return err
 		}
-		if seen != nil {
-			seen(keys)
+		weight := 0.0
+		for i := k * len(rows) / at.places; i < (k+1)*len(rows)/at.places; i++ {
+			weight += rows[i]
 		}
-		weight := density(a, at, end, keys, each)
-		if weight >= 0 {
-			weight *= a.span() / float64(places)
+		out.strata = append(out.strata, stratum{rows: got, weight: weight})
+		if read := long(got); len(got) > 0 && read > 0 {
+			each = min(each, max(2, int(enough/int64(at.places)/(1+read/int64(len(got))))))
 		}
-		out.strata = append(out.strata, stratum{rows: got, weight: weight, group: group})
-		out.bytes += long(got)
 	}
 	return nil
 }
@@ -261,23 +308,24 @@ func long(rows []record) int64 {
 // density is rows per step of an axis, measured from a place to the last key read, or to the end
 // of the stratum when fewer rows lie before it. (n-1)/distance is free of bias for keys missing at
 // random and exact for keys without gaps.
-func density(a axis, at, end uint64, keys [][]byte, each int) float64 {
-	if !a.measures() || end <= at {
+func density(a axis, at, end uint64, keys [][]byte) float64 {
+	if !a.measures() || end < at {
 		return -1
 	}
 	within, last := 0, at
 	for _, k := range keys {
 		n, ok := a.absolute(k)
-		if !ok || n < at {
+		if !ok {
 			return -1
 		}
+		n = max(n, at) // a place between two values is rounded down when it is written as one
 		if n > end {
 			break
 		}
 		within, last = within+1, n
 	}
-	if within == each && last > at {
+	if within == runOf && last > at {
 		return float64(within-1) / float64(last-at)
 	}
-	return float64(within) / float64(end-at)
+	return float64(within) / float64(end-at+1) // both ends belong to it
 }

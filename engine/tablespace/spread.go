@@ -2,30 +2,25 @@ package tablespace
 
 import "math"
 
-// rows is how many rows the strata stand for, and the relative standard error of that. ok is
-// false when the key does not measure distances. Neighbouring strata are compared (successive
+// rows is how many rows the counted pieces add up to, and the relative standard error of that. ok
+// is false when the key does not measure distances. Neighbouring pieces are compared (successive
 // differences), because the places are spread evenly: a density that changes slowly along the key
 // is measured well, one that jumps from place to place is not.
 func (s *sample) rows() (n, spread float64, ok bool) {
-	if len(s.strata) < 2 {
+	if s.blind || len(s.counts) < 2 {
 		return 0, 0, false
 	}
 	squares := 0.0
-	for i, st := range s.strata {
-		if st.weight < 0 {
-			return 0, 0, false
-		}
-		n += st.weight
-		if i > 0 && s.strata[i-1].group == st.group {
-			d := st.weight - s.strata[i-1].weight
+	for i, c := range s.counts {
+		n += c.rows
+		if i > 0 && s.counts[i-1].group == c.group {
+			d := c.rows - s.counts[i-1].rows
 			squares += d * d / 2
 		}
 	}
 	if n == 0 {
 		return 0, 0, false
 	}
-	// A jump where a deleted range ends is one difference of many; it does not make all of the
-	// density uncertain, but the place of the jump within its stratum is.
 	return n, math.Sqrt(squares) / n, true
 }
 
@@ -33,12 +28,10 @@ func (s *sample) rows() (n, spread float64, ok bool) {
 // crowded part of the key counts for as much as it holds.
 func (s *sample) weighted() []record {
 	sum := 0.0
-	for _, st := range s.strata {
-		if st.weight < 0 {
-			sum = 0
-			break
+	if !s.blind {
+		for _, st := range s.strata {
+			sum += st.weight
 		}
-		sum += st.weight
 	}
 	var out []record
 	carry := 0.0

@@ -21,6 +21,7 @@ type Options struct {
 	Leases      Leases
 	Discoveries Discoveries
 	Targets     Targets
+	Neighbours  Neighbours // nil: a job knows of no other
 	Guards      func(cluster string) *guard.Guard
 	Live        *Live
 	Disk        func(cluster, host string) throttle.DiskProbe // nil: the disk is not known
@@ -29,6 +30,7 @@ type Options struct {
 	Heartbeat   time.Duration                                 // 1 s: how fast a person's wish is seen
 	WatchEvery  time.Duration                                 // 300 ms: how fast a promotion is seen
 	Reconnect   time.Duration                                 // 10 min: how long a lost server is waited for
+	Now         func() time.Time                              // time.Now; maintenance windows are told by it
 	Log         *zap.Logger
 }
 
@@ -46,6 +48,9 @@ func NewDispatcher(o Options) *Dispatcher {
 	def(&o.Heartbeat, time.Second)
 	def(&o.WatchEvery, 300*time.Millisecond)
 	def(&o.Reconnect, 10*time.Minute)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	return &Dispatcher{o: o}
 }
 
@@ -66,7 +71,11 @@ type run struct {
 	log   *zap.Logger
 	wish  *wish
 
-	turning sync.Mutex // held while the job turns between running and paused
+	known sync.Mutex // guards job.Settings
+
+	pace          sync.Mutex    // guards how fast this job's tables were
+	planned, took time.Duration // the estimates of the tables done here, and their times
+	began         time.Time     // when the job started, by its first run
 }
 
 // Run walks a job to its end, or until it is paused, taken over or this process stops. It returns
@@ -82,6 +91,9 @@ func (d *Dispatcher) Run(ctx context.Context, jobID string) error {
 		return errors.Join(fmt.Errorf("load %s: %w", jobID, err), d.release(ctx, lease))
 	}
 	r := &run{Dispatcher: d, job: job, lease: lease, guard: d.o.Guards(job.Cluster), log: d.o.Log.With(zap.String("job", jobID)), wish: newWish(job.Wanted)}
+	if r.began = job.Started; r.began.IsZero() {
+		r.began = d.o.Now()
+	}
 	err = r.walk(ctx)
 	d.o.Live.clear(jobID)
 	return errors.Join(err, d.release(ctx, lease))

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
+	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/rebuild"
 )
@@ -20,7 +23,7 @@ func (r *run) finish(ctx context.Context, h *host, work error) error {
 	}
 	if restored != nil {
 		r.log.Error("settings not restored", zap.Error(restored))
-		r.notice(ctx, "alert", fmt.Sprintf("A setting of %s could not be put back: %v.", h.plan.Name, restored))
+		r.notice(ctx, "alert", fmt.Sprintf("A setting of %s could not be put back; that is tried again every minute. %s", h.plan.Name, sentence(restored)))
 	}
 	var refused *guard.Refused
 	switch {
@@ -50,11 +53,11 @@ func (r *run) restore(ctx context.Context, h *host) error {
 	if err := r.reloadSettings(ctx); err != nil {
 		return err
 	}
-	open := unrestored(r.job.Settings)
+	open := unrestored(r.settings())
 	if len(open) == 0 {
 		return nil
 	}
-	still := func(ctx context.Context) error { return r.stillReplica(ctx, h) }
+	still := func(ctx context.Context) error { return r.refused(ctx, h) }
 	ctx, cancel := context.WithTimeout(ctx, restoreLimit)
 	defer cancel()
 	err := rebuild.Restore(ctx, h.server, open, still, func(c rebuild.Change) error {
@@ -67,14 +70,18 @@ func (r *run) restore(ctx context.Context, h *host) error {
 	return err
 }
 
-// stillReplica asks the guard afresh, on an own session.
-func (r *run) stillReplica(ctx context.Context, h *host) error {
-	s, err := h.server.Session(ctx)
-	if err != nil {
-		return fmt.Errorf("look at %s: %w", h.plan.Name, err)
+// startAppliers starts what was stopped for a statement that has ended: after an adopted one
+// nobody else does.
+func (r *run) startAppliers(ctx context.Context, h *host) error {
+	open := appliers(r.settings())
+	if len(open) == 0 {
+		return nil
 	}
-	_, err = r.guard.Permit(ctx, s, h.topology, r.expect(h))
-	return errors.Join(err, s.Close())
+	ctx, cancel := context.WithTimeout(ctx, restoreLimit)
+	defer cancel()
+	return rebuild.Restore(ctx, h.server, open, nil, func(c rebuild.Change) error {
+		return r.setting(ctx, Setting{Change: c, Restored: true}, EventSettingRestored)
+	})
 }
 
 // setting stores a change of a server setting with its event.
@@ -86,7 +93,20 @@ func (r *run) setting(ctx context.Context, s Setting, kind EventKind) error {
 	if err := r.o.Journal.SetSetting(ctx, r.lease, s, e); err != nil {
 		return fmt.Errorf("store setting %s of %s: %w", s.Name, r.job.ID, err)
 	}
+	r.known.Lock()
+	defer r.known.Unlock()
+	r.job.Settings = slices.DeleteFunc(slices.Clone(r.job.Settings), func(o Setting) bool { return o.Name == s.Name })
+	if !s.Restored {
+		r.job.Settings = append(r.job.Settings, s)
+	}
 	return nil
+}
+
+// settings are what this job changed and has not restored, as stored.
+func (r *run) settings() []Setting {
+	r.known.Lock()
+	defer r.known.Unlock()
+	return r.job.Settings
 }
 
 // reloadSettings reads the settings as stored: the journal, not memory, knows what is to be restored.
@@ -95,6 +115,8 @@ func (r *run) reloadSettings(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load settings of %s: %w", r.job.ID, err)
 	}
+	r.known.Lock()
+	defer r.known.Unlock()
 	r.job.Settings = j.Settings
 	return nil
 }
@@ -106,6 +128,41 @@ func unrestored(ss []Setting) (open []rebuild.Change) {
 		}
 	}
 	return open
+}
+
+// appliers are the appliers among the settings to restore.
+func appliers(ss []Setting) (open []rebuild.Change) {
+	for _, c := range unrestored(ss) {
+		if _, ok := applierOf(c); ok {
+			open = append(open, c)
+		}
+	}
+	return open
+}
+
+// applierOf is the channel whose applier a change stopped; the default channel has no name.
+func applierOf(c rebuild.Change) (channel string, ok bool) {
+	name, channel, _ := strings.Cut(c.Name, ":")
+	return channel, name == "applier"
+}
+
+// stoppedChannels are the channels whose applier is stopped by us, by the journal's word.
+func stoppedChannels(ss []Setting) (channels []string) {
+	for _, c := range unrestored(ss) {
+		if channel, ok := applierOf(c); ok {
+			channels = append(channels, channel)
+		}
+	}
+	return channels
+}
+
+// channelsOf are all channels of a host.
+func channelsOf(h *host) (channels []string) {
+	in, _ := h.topology.ByIdentity(h.plan.Identity)
+	for _, l := range in.Links {
+		channels = append(channels, l.Channel)
+	}
+	return channels
 }
 
 // count counts the steps in any of the states.
@@ -120,11 +177,19 @@ func (r *run) count(states ...StepState) (n int) {
 	return n
 }
 
-// sentence is what people read of an error: its own sentence where it has one.
+// sentence is what people read of an error: its own sentence where it has one, and otherwise what
+// can be said without texts of a driver, which may hold names, addresses and statements.
 func sentence(err error) string {
 	var p interface{ Sentence() string }
-	if errors.As(err, &p) {
+	switch {
+	case errors.As(err, &p):
 		return p.Sentence()
+	case dbconn.Code(err) != 0:
+		return fmt.Sprintf("The server answered with error %d; the log has its text.", dbconn.Code(err))
+	case dbconn.Lost(err):
+		return "The connection to the server broke."
+	case errors.Is(err, context.DeadlineExceeded):
+		return "There was no answer in time."
 	}
-	return err.Error()
+	return "Something unexpected went wrong; the log has it under the job's id."
 }

@@ -91,8 +91,11 @@ type Step struct {
 	Runs    int // how often a statement was sent
 	Reason  string
 	Outcome rebuild.Outcome
-	Started time.Time
+	Rows    *rebuild.RowCheck // Policy.CheckRows
+	Started time.Time         // when the statement that counts was sent
 	Ended   time.Time
+
+	lost bool // the server was lost under it once; its outcome was looked for again
 }
 
 // Setting is a global setting of a server that a job changed.

@@ -28,6 +28,16 @@ type Plan struct {
 	Tolerance float64         `json:"tolerance"` // share by which a table may have grown since the snapshot
 	Policy    Policy          `json:"policy"`
 	Snapshot  time.Time       `json:"snapshot"` // when the discovery it was made from was taken
+
+	MinServing int       `json:"min_serving,omitempty"` // other replicas of a host's tier that must serve meanwhile
+	Left       []LeftOut `json:"left,omitempty"`        // hosts of the cluster that are not worked on
+	Bounds     Bounds    `json:"bounds,omitzero"`
+}
+
+// LeftOut is a host of the cluster that a plan leaves alone, with the reason in words.
+type LeftOut struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
 }
 
 // Policy is what the approver accepts beside the ordinary; every true value is on the card.

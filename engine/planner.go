@@ -30,30 +30,51 @@ type Planner struct {
 }
 
 // Plan builds the plan, or a *Problem that says why there is none: no_snapshot, stale_snapshot,
-// unknown_host, primary_refused, host_refused, nothing_to_do.
+// unknown_host, primary_refused, host_refused, nothing_to_do. A cluster is planned over all its
+// replicas.
 func (p *Planner) Plan(ctx context.Context, s PlanSpec) (Plan, error) {
-	name := s.Target.Host.Name
-	if name == "" {
-		return Plan{}, &Problem{Code: "host_needed", Text: s.Target.Cluster + " is a cluster; a recycle runs on one host.",
-			Next: "Name one of its replicas."}
+	if s.Target.Host.Name == "" {
+		return p.rolling(ctx, s)
 	}
-	if err := p.refuseEarly(ctx, s); err != nil {
+	hp, d, err := p.host(ctx, s)
+	if err != nil {
 		return Plan{}, err
+	}
+	plan := p.frame(s)
+	plan.Hosts, plan.Snapshot = []HostPlan{hp}, d.At
+	return plan, p.bound(s, &plan)
+}
+
+// host plans one host from its newest inventory.
+func (p *Planner) host(ctx context.Context, s PlanSpec) (HostPlan, Discovery, error) {
+	name := s.Target.Host.Name
+	if err := p.refuseEarly(ctx, s); err != nil {
+		return HostPlan{}, Discovery{}, err
 	}
 	d, err := p.Discoveries.NewestDiscovery(ctx, s.Target.Cluster, name)
 	if errors.Is(err, ErrNotFound) {
-		return Plan{}, &Problem{Code: "no_snapshot", Text: "There is no approved discovery of " + name + " yet.",
+		return HostPlan{}, d, &Problem{Code: "no_snapshot", Text: "There is no approved discovery of " + name + " yet.",
 			Next: "Discover it first: discover " + name}
 	}
 	if err != nil {
-		return Plan{}, fmt.Errorf("plan %s: %w", name, err)
+		return HostPlan{}, d, fmt.Errorf("plan %s: %w", name, err)
 	}
-	set := s.Target.Settings
-	if age := p.Now().Sub(d.At); set.SnapshotAge > 0 && age > set.SnapshotAge {
-		return Plan{}, &Problem{Code: "stale_snapshot", Text: fmt.Sprintf("The newest discovery of %s is %s old; plans are made from at most %s.",
-			name, age.Round(time.Minute), set.SnapshotAge), Next: "Discover it again: discover " + name}
+	if err := p.fresh(s, name, d); err != nil {
+		return HostPlan{}, d, err
 	}
-	return p.freeze(s, d)
+	hp, err := p.freeze(s, d)
+	return hp, d, err
+}
+
+// fresh refuses a discovery that is too old to make a plan from.
+func (p *Planner) fresh(s PlanSpec, name string, d Discovery) error {
+	limit := s.Target.Settings.SnapshotAge
+	age := p.Now().Sub(d.At)
+	if limit <= 0 || age <= limit {
+		return nil
+	}
+	return &Problem{Code: "stale_snapshot", Text: fmt.Sprintf("The newest discovery of %s is %s old; plans are made from at most %s.",
+		name, age.Round(time.Minute), limit), Next: "Discover it again: discover " + name}
 }
 
 // refuseEarly lets the newest look at the cluster refuse a host at once, whether or not its tables
@@ -97,18 +118,26 @@ func causes(v guard.Verdict) (out []string) {
 	return out
 }
 
-// freeze selects and orders the tables, biggest gain first.
-func (p *Planner) freeze(s PlanSpec, d Discovery) (Plan, error) {
-	set := s.Target.Settings
+// freeze selects and orders the tables of a host, biggest gain first.
+func (p *Planner) freeze(s PlanSpec, d Discovery) (HostPlan, error) {
 	in, ok := d.Topology.Find(s.Target.Host.Name)
 	if !ok || !in.Reached {
-		return Plan{}, &Problem{Code: "unknown_host", Text: s.Target.Host.Name + " was not reached by the newest discovery of " + d.Cluster + ".",
+		return HostPlan{}, &Problem{Code: "unknown_host", Text: s.Target.Host.Name + " was not reached by the newest discovery of " + d.Cluster + ".",
 			Next: "Discover it again: discover " + s.Target.Host.Name}
 	}
 	steps, left := p.steps(s, d)
 	if len(steps) == 0 {
-		return Plan{}, &Problem{Code: "nothing_to_do", Text: nothingToDo(s, left), Next: "A smaller --min-gain or --min-share offers more tables."}
+		return HostPlan{}, &Problem{Code: "nothing_to_do", Text: nothingToDo(s, left), Next: "A smaller --min-gain or --min-share offers more tables."}
 	}
+	return HostPlan{
+		Name: s.Target.Host.Name, Addr: in.Addr, Identity: in.Identity, Role: in.Role,
+		Version: in.Version.String(), Steps: steps,
+	}, nil
+}
+
+// frame is a plan without its hosts: what the cluster's settings and the request say.
+func (p *Planner) frame(s PlanSpec) Plan {
+	set := s.Target.Settings
 	limits := set.Limits
 	if s.MaxLag > 0 {
 		limits.MaxLag = s.MaxLag
@@ -116,12 +145,45 @@ func (p *Planner) freeze(s PlanSpec, d Discovery) (Plan, error) {
 	return Plan{
 		Cluster: s.Target.Cluster, Mode: p.mode(s), Limits: limits, LockWait: set.LockWait,
 		Parallel: max(1, firstPositive(s.Parallel, set.Parallel)), Tolerance: set.Tolerance,
-		Policy: set.Policy, Snapshot: d.At,
-		Hosts: []HostPlan{{
-			Name: s.Target.Host.Name, Addr: in.Addr, Identity: in.Identity, Role: in.Role,
-			Version: in.Version.String(), Steps: steps,
-		}},
-	}, nil
+		Policy: set.Policy, MinServing: set.MinServing, Bounds: set.Bounds,
+	}
+}
+
+// bound cuts a plan down to its caps and numbers its tables. With the applier stopped tables go
+// one by one.
+func (p *Planner) bound(s PlanSpec, plan *Plan) error {
+	b := plan.Bounds
+	if err := b.Window.Check(); err != nil {
+		return fmt.Errorf("plan %s: maintenance window: %w", plan.Cluster, err)
+	}
+	tables, bytes, dropped := 0, int64(0), 0
+	var hosts []HostPlan
+	for _, h := range plan.Hosts {
+		var keep []PlannedStep
+		for _, st := range h.Steps {
+			if b.Tables > 0 && tables == b.Tables || b.Bytes > 0 && bytes+st.Bytes > b.Bytes {
+				dropped++
+				continue
+			}
+			tables, bytes = tables+1, bytes+st.Bytes
+			if st.Method.StopSQL {
+				plan.Parallel = 1
+			}
+			st.Seq = len(keep) + 1
+			keep = append(keep, st)
+		}
+		if h.Steps = keep; len(keep) > 0 {
+			hosts = append(hosts, h)
+			continue
+		}
+		plan.Left = append(plan.Left, LeftOut{Name: h.Name, Reason: "the caps of a job leave no room for it"})
+	}
+	plan.Hosts = hosts
+	if len(hosts) == 0 {
+		return &Problem{Code: "nothing_to_do", Text: fmt.Sprintf("The caps of a job leave room for none of the %d table(s).", dropped),
+			Next: "Raise rebuild.max_bytes of the cluster, or choose smaller tables."}
+	}
+	return nil
 }
 
 // steps lists the tables worth a rebuild, and how many matched the filter but are not.
@@ -142,7 +204,7 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int)
 				continue
 			}
 			steps = append(steps, PlannedStep{
-				Schema: t.Schema, Table: t.Name, Method: t.Method, Bytes: t.FileBytes,
+				Schema: t.Schema, Table: t.Name, Method: checked(t.Method, set.Policy), Bytes: t.FileBytes,
 				Predicted: t.Prediction.Bytes, Low: t.Prediction.Low, High: t.Prediction.High,
 				How: t.Prediction.How, Estimate: estimate(t),
 			})
@@ -155,6 +217,16 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int)
 		steps[i].Seq = i + 1
 	}
 	return steps, left
+}
+
+// checked stops the applier where rows are to be counted before and after: a count means something
+// only while nothing writes.
+func checked(m rebuild.Method, policy Policy) rebuild.Method {
+	if policy.CheckRows && m.Kind == rebuild.Alter && !m.StopSQL {
+		m.StopSQL = true
+		m.Reason = strings.TrimSuffix(m.Reason, ".") + "; the applier is stopped so that rows can be counted"
+	}
+	return m
 }
 
 // estimate is a first guess of a rebuild's time: it reads the old file and writes the new one.

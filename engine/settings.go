@@ -23,4 +23,5 @@ type ClusterSettings struct {
 	SnapshotAge time.Duration // older discoveries make no plan
 	Policy      Policy
 	Heartbeat   string // schema.table of pt-heartbeat, empty: none
+	Bounds      Bounds
 }

@@ -23,34 +23,65 @@ const retries = 3
 // errStepOver ends the watchers when the statement has ended.
 var errStepOver = errors.New("the statement ended")
 
-// step rebuilds one table. again asks for another try (after a pause point); an error ends the job.
-func (r *run) step(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (again bool, err error) {
+// step rebuilds one table. again asks for another try; an error ends the shift.
+func (w *worker) step(ctx context.Context, s *Step) (again bool, err error) {
+	if err := w.open(ctx); err != nil {
+		return false, err
+	}
 	if s.State == StepPending {
-		if reason, err := r.unfit(ctx, h, s); err != nil || reason != "" {
-			return false, errors.Join(err, r.skip(ctx, s, reason))
+		if reason, err := w.unfit(ctx, w.h, s); err != nil || reason != "" {
+			return false, errors.Join(err, w.skip(ctx, s, reason))
 		}
-		if err := r.await(ctx, h, s); err != nil {
+		if err := w.await(ctx, w.h, s, false); err != nil {
+			return false, err
+		}
+		if !w.fits(s) {
+			return false, errClosed
+		}
+		if err := w.open(ctx); err != nil { // waiting may have taken hours
 			return false, err
 		}
 	}
-	res, err := r.rebuild(ctx, h, f, s)
+	res, cause, err := w.rebuild(ctx, w.h, w.fence, s)
+	if !stopping(ctx, err) && res.Outcome != rebuild.Left {
+		err = errors.Join(err, w.startAppliers(ctx, w.h)) // of an adopted statement, or one that broke
+	}
 	switch {
 	case res.Outcome == rebuild.Done || res.Outcome == rebuild.Adopted:
-		return false, r.done(ctx, s, res)
+		return false, errors.Join(w.done(ctx, s, res), err)
 	case res.Outcome == rebuild.Left, stopping(ctx, err):
 		return false, errors.Join(context.Cause(ctx), err) // goes on on the server; adopted by whoever comes next
 	case res.Outcome == rebuild.Unknown:
-		return false, r.fail(ctx, s, StepUnknown, EventStepUnknown, rebuild.Unknown, err)
+		return w.unknown(ctx, s, cause, err)
 	case res.Outcome == rebuild.Killed:
-		return r.killed(ctx, s, err)
+		return w.killed(ctx, s, err)
 	}
-	return r.failed(ctx, s, err)
+	return w.failed(ctx, s, err)
+}
+
+// unknown looks once more, on new connections, before it says that nobody can know: a server that
+// restarts under a statement answers again after its recovery. The mark stays, so nothing is run
+// before it is known that nothing was done.
+func (w *worker) unknown(ctx context.Context, s *Step, cause, err error) (bool, error) {
+	var no *guard.Refused
+	if s.lost || errors.As(cause, &no) && no.Verdict.Known() {
+		return false, w.fail(ctx, s, StepUnknown, EventStepUnknown, rebuild.Unknown, err)
+	}
+	s.lost = true
+	w.log.Warn("server lost under a statement", zap.Int("step", s.Seq), zap.Error(err))
+	w.notice(ctx, "warning", fmt.Sprintf("%s was lost while %s.%s was rebuilt; looking for what it did for up to %s.",
+		w.h.plan.Name, s.Plan.Schema, s.Plan.Table, w.o.Reconnect))
+	w.drop()
+	return true, nil
 }
 
 // unfit says why a table is no longer the one that was approved; empty when it still is.
 func (r *run) unfit(ctx context.Context, h *host, s *Step) (string, error) {
 	if s.Plan.Method.Kind == rebuild.Leave {
 		return s.Plan.Method.Reason, nil
+	}
+	if reason := r.outOfBounds(s); reason != "" {
+		return reason, nil
 	}
 	size, err := tablespace.Size(ctx, h.server, h.server.Version, s.Plan.Schema, s.Plan.Table)
 	if errors.Is(err, tablespace.ErrGone) {
@@ -65,25 +96,16 @@ func (r *run) unfit(ctx context.Context, h *host, s *Step) (string, error) {
 	return "", nil
 }
 
-// await blocks until the throttle lets the table start; each change of reasons is a fact.
-func (r *run) await(ctx context.Context, h *host, s *Step) error {
-	return r.wish.unless(ctx, func(ctx context.Context) error {
-		return h.throttle.Wait(ctx, r.need(s), func(v throttle.Verdict) {
-			if err := r.tell(ctx, EventJobThrottled, v); err != nil {
-				r.log.Error("throttle not told", zap.Error(err))
-			}
-		})
-	})
-}
-
-func (r *run) need(s *Step) throttle.Table {
-	return throttle.Table{Schema: s.Plan.Schema, Name: s.Plan.Table, NeedBytes: s.Plan.High, ApplierStopped: s.Plan.Method.StopSQL}
+// need is what the throttle has to know of a table. While the applier is stopped by us its lag
+// grows as planned; before that it counts like any other.
+func (r *run) need(s *Step, stopped bool) throttle.Table {
+	return throttle.Table{Schema: s.Plan.Schema, Name: s.Plan.Table, NeedBytes: s.Plan.High, ApplierStopped: stopped}
 }
 
 // rebuild runs the statement between three watchers, each of which may have it killed: the guard
 // (a promotion), the throttle (a critical limit), and people (cancel, pause now). When this process
-// stops the statement is left to the server.
-func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (rebuild.Result, error) {
+// stops the statement is left to the server. cause is why it was to be stopped, nil if it was not.
+func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (res rebuild.Result, cause, err error) {
 	sctx, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(errStepOver)
 	defer context.AfterFunc(ctx, func() { kill(rebuild.ErrLeave) })()
@@ -97,13 +119,18 @@ func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (
 			return nil
 		}
 	}
+	expect := r.expect(h)
+	if s.Plan.Method.StopSQL { // Run is about to stop them, and writes it down first
+		expect.Stopped = channelsOf(h)
+	}
 	var g errgroup.Group
 	g.Go(watch(func() error { return r.wish.interrupt(wctx, false) }))
-	g.Go(watch(func() error { return r.guard.Watch(wctx, h.server, h.topology, r.expect(h), r.o.WatchEvery) }))
-	g.Go(watch(func() error { return h.throttle.During(wctx, r.need(s)) }))
-	res, err := f.Run(sctx, r.task(s), r.hooks(ctx, h, s))
+	g.Go(watch(func() error { return r.guard.Watch(wctx, h.server, h.topology, expect, r.o.WatchEvery) }))
+	g.Go(watch(func() error { return h.throttle.During(wctx, r.need(s, s.Plan.Method.StopSQL)) }))
+	res, err = f.Run(sctx, r.task(s), r.hooks(ctx, h, s))
+	cause = context.Cause(sctx)
 	unwatch()
-	return res, errors.Join(err, g.Wait())
+	return res, cause, errors.Join(err, g.Wait())
 }
 
 func (r *run) task(s *Step) rebuild.Task {
@@ -123,9 +150,7 @@ func (r *run) hooks(ctx context.Context, h *host, s *Step) rebuild.Hooks {
 		},
 		Begin: func(ctx context.Context, m rebuild.Mark) error {
 			s.Mark, s.Before, s.Runs = m, m.BeforeBytes, s.Runs+1
-			if s.Started.IsZero() {
-				s.Started = time.Now()
-			}
+			s.Started = time.Now() // of the statement that counts: an adopted one is timed by it
 			return r.store(ctx, s, StepRunning, EventStepStarted, StepPending, StepRunning)
 		},
 		Change: func(c rebuild.Change) error {
@@ -136,7 +161,7 @@ func (r *run) hooks(ctx context.Context, h *host, s *Step) rebuild.Hooks {
 		},
 		Again: func(_ context.Context, e *rebuild.Error) error {
 			r.notice(ctx, "info", fmt.Sprintf("%s.%s: %s Trying again.", s.Plan.Schema, s.Plan.Table, e.Sentence()))
-			return r.await(ctx, h, s)
+			return r.await(ctx, h, s, s.Plan.Method.StopSQL)
 		},
 		Progress: func(p rebuild.Progress) {
 			r.o.Live.set(r.job.ID, LiveStep{Seq: s.Seq, Table: s.Plan.Schema + "." + s.Plan.Table, Progress: p})
@@ -147,40 +172,66 @@ func (r *run) hooks(ctx context.Context, h *host, s *Step) rebuild.Hooks {
 // done stores a rebuilt table with the bytes the server itself measured.
 func (r *run) done(ctx context.Context, s *Step, res rebuild.Result) error {
 	s.Outcome, s.Before, s.After, s.Took, s.Reason = res.Outcome, res.Before, res.After, res.Took, res.Late
-	s.Ended = time.Now()
-	return r.store(ctx, s, StepDone, EventTableProcessed, StepPending, StepRunning)
+	s.Rows, s.Ended = res.Rows, time.Now()
+	if res.Outcome == rebuild.Adopted && !s.Started.IsZero() {
+		// Whoever adopts a table knows when its statement was sent and that it has ended by now.
+		s.Took = s.Ended.Sub(s.Started)
+	}
+	r.measured(s)
+	return r.storeWith(ctx, s, StepDone, EventTableProcessed, processed{Before: s.Before, After: s.After, Rows: s.Rows}, StepPending, StepRunning)
+}
+
+// processed is the data of EventTableProcessed, so that a reader of the log alone knows the result.
+type processed struct {
+	Before int64             `json:"before"`
+	After  int64             `json:"after"`
+	Rows   *rebuild.RowCheck `json:"rows,omitempty"` // Policy.CheckRows
 }
 
 // killed decides what a confirmed kill means: a person's wish and the throttle put the table back
 // into the queue, the guard ends the job.
-func (r *run) killed(ctx context.Context, s *Step, cause error) (bool, error) {
+func (w *worker) killed(ctx context.Context, s *Step, cause error) (bool, error) {
 	var refused *guard.Refused
 	if errors.As(cause, &refused) {
-		r.notice(ctx, "alert", fmt.Sprintf("%s stopped being a replica while %s.%s was rebuilt: the statement was killed. %s",
-			r.job.Host, s.Plan.Schema, s.Plan.Table, refusal(refused.Verdict, cause)))
-		return false, errors.Join(r.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Killed, cause), refused)
+		what := "stopped being a replica"
+		if !refused.Verdict.Known() {
+			what = "could not be watched any more"
+		}
+		w.notice(ctx, "alert", fmt.Sprintf("%s %s while %s.%s was rebuilt: the statement was killed. %s",
+			w.job.Host, what, s.Plan.Schema, s.Plan.Table, refusal(refused.Verdict, cause)))
+		return false, errors.Join(w.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Killed, cause), refused)
 	}
 	var critical *throttle.Critical
 	if errors.As(cause, &critical) {
-		r.notice(ctx, "warning", fmt.Sprintf("Stopped %s.%s: %s. It is queued again.", s.Plan.Schema, s.Plan.Table, critical.Sentence()))
+		w.notice(ctx, "warning", fmt.Sprintf("Stopped %s.%s: %s. It is queued again.", s.Plan.Schema, s.Plan.Table, critical.Sentence()))
 	}
+	return true, w.again(ctx, s)
+}
+
+// again puts a table whose statement left nothing behind back into the queue.
+func (r *run) again(ctx context.Context, s *Step) error {
 	s.Mark = rebuild.Mark{}
-	return true, r.store(ctx, s, StepPending, "", StepRunning)
+	return r.store(ctx, s, StepPending, "", StepPending, StepRunning)
 }
 
 // failed lets the other tables go on where only this one is concerned, and ends the job where the
 // host is.
-func (r *run) failed(ctx context.Context, s *Step, err error) (bool, error) {
-	if errors.Is(err, errPaused) || errors.Is(err, errCancelled) { // while waiting to try again
-		return r.killed(ctx, s, err)
+func (w *worker) failed(ctx context.Context, s *Step, err error) (bool, error) {
+	if _, why, _ := w.wish.get(); errors.Is(err, errPaused) || why != nil && errors.Is(err, why) { // while waiting to try again
+		return true, w.again(ctx, s)
 	}
 	var refused *guard.Refused
 	if errors.As(err, &refused) {
-		return false, errors.Join(r.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Failed, refused), refused)
+		return false, errors.Join(w.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Failed, refused), refused)
 	}
 	var e *rebuild.Error
 	known := errors.As(err, &e)
-	if err2 := r.fail(ctx, s, StepFailed, EventStepFailed, rebuild.Failed, err); err2 != nil {
+	if known && e.Class == rebuild.ClassLost && e.Retry && s.Runs <= retries {
+		w.notice(ctx, "warning", fmt.Sprintf("%s.%s: %s %s", s.Plan.Schema, s.Plan.Table, e.Sentence(), e.Hint()))
+		w.drop()
+		return true, w.again(ctx, s)
+	}
+	if err2 := w.fail(ctx, s, StepFailed, EventStepFailed, rebuild.Failed, err); err2 != nil {
 		return false, err2
 	}
 	if !known || stopsHost(e.Class) {
@@ -223,7 +274,12 @@ func (r *run) skip(ctx context.Context, s *Step, reason string) error {
 
 // store writes the step as it is now. An empty kind stores without a fact for readers.
 func (r *run) store(ctx context.Context, s *Step, to StepState, kind EventKind, from ...StepState) error {
-	e, err := r.event(kind, s.Seq, nil)
+	return r.storeWith(ctx, s, to, kind, nil, from...)
+}
+
+// storeWith is store with data for the fact.
+func (r *run) storeWith(ctx context.Context, s *Step, to StepState, kind EventKind, data any, from ...StepState) error {
+	e, err := r.event(kind, s.Seq, data)
 	if err != nil {
 		return err
 	}

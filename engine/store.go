@@ -65,6 +65,16 @@ type Discoveries interface {
 	NewestDiscovery(ctx context.Context, cluster, host string) (Discovery, error)
 }
 
+// Neighbours tells a job about others.
+type Neighbours interface {
+	// Neighbours lists the recycle jobs of a cluster that run or are paused, and all of a request,
+	// without their steps.
+	Neighbours(ctx context.Context, cluster, requestID string) ([]Job, error)
+	// Leftovers lists the ended jobs that have settings to restore on a host, oldest first; with an
+	// empty host those on all hosts that have no live job.
+	Leftovers(ctx context.Context, host string) ([]string, error)
+}
+
 // Problem is an error with a sentence and the next step for people. Code is a stable word for
 // scripts and translations.
 type Problem struct {

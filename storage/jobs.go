@@ -104,9 +104,9 @@ func loadSteps(ctx context.Context, tx Tx, jobID string) ([]engine.Step, error) 
 	var steps []engine.Step
 	err := each(ctx, tx, func(row Row) error {
 		var s engine.Step
-		var plan, mark, rows string
+		var plan, mark string
 		var took, started, ended int64
-		err := row.Scan(&s.Seq, &plan, &s.State, &mark, &s.Before, &s.After, &took, &s.Runs, &s.Reason, &s.Outcome, &started, &ended, &rows)
+		err := row.Scan(&s.Seq, &plan, &s.State, &mark, &s.Before, &s.After, &took, &s.Runs, &s.Reason, &s.Outcome, &started, &ended)
 		if err != nil {
 			return err
 		}
@@ -114,15 +114,14 @@ func loadSteps(ctx context.Context, tx Tx, jobID string) ([]engine.Step, error) 
 		if err := fromJSON(plan, &s.Plan); err != nil {
 			return err
 		}
-		if err := fromJSON(mark, &s.Mark); err != nil {
+		var m measured
+		if err := fromJSON(mark, &m); err != nil {
 			return err
 		}
-		if err := fromJSON(rows, &s.Rows); err != nil {
-			return err
-		}
+		s.Mark, s.Rows = m.Mark, m.Rows
 		steps = append(steps, s)
 		return nil
-	}, `SELECT seq, plan, state, mark, before_bytes, after_bytes, took_ns, runs, reason, outcome, started, ended, row_check
+	}, `SELECT seq, plan, state, mark, before_bytes, after_bytes, took_ns, runs, reason, outcome, started, ended
 		FROM steps WHERE job_id = $1 ORDER BY seq`, jobID)
 	return steps, err
 }

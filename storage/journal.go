@@ -12,7 +12,10 @@ import (
 )
 
 // Journal stores the facts of running jobs. It implements engine.Journal and engine.Discoveries.
-type Journal struct{ db *DB }
+type Journal struct {
+	db   *DB
+	hand Enqueue // hands the next host of a request to the queue; nil: hosts wait for ever
+}
 
 var (
 	_ engine.Journal     = (*Journal)(nil)
@@ -21,6 +24,10 @@ var (
 
 // NewJournal returns the journal of a database.
 func NewJournal(db *DB) *Journal { return &Journal{db: db} }
+
+// HandTo names the queue that gets the next host of a request when one has ended. It is set once,
+// before any job runs: the queue needs the journal first.
+func (s *Journal) HandTo(enqueue Enqueue) { s.hand = enqueue }
 
 // StateError says that a compare-and-set found another state than the caller expected.
 type StateError struct {
@@ -101,7 +108,11 @@ func (s *Journal) SetJob(ctx context.Context, l engine.Lease, c engine.JobChange
 		if err != nil {
 			return err
 		}
-		return s.append(ctx, tx, job, now, c.Event)
+		if err := s.append(ctx, tx, job, now, c.Event); err != nil || !c.State.Final() {
+			return err
+		}
+		job.State, job.Reason = c.State, c.Reason
+		return s.handOver(ctx, tx, job, now)
 	})
 }
 
@@ -153,12 +164,19 @@ func timed(s engine.Step, now int64) engine.Step {
 	return s
 }
 
+// measured is what the column mark holds: the mark of the statement, and the rows that were counted
+// around it.
+type measured struct {
+	rebuild.Mark
+	Rows *rebuild.RowCheck `json:"rows,omitempty"`
+}
+
 // updateStep stores a step as it is now; its plan is frozen.
 func updateStep(ctx context.Context, tx Tx, jobID string, s engine.Step) error {
 	mark := ""
-	if s.Mark != (rebuild.Mark{}) {
+	if m := (measured{Mark: s.Mark, Rows: s.Rows}); m != (measured{}) {
 		var err error
-		if mark, err = toJSON(s.Mark); err != nil {
+		if mark, err = toJSON(m); err != nil {
 			return err
 		}
 	}

@@ -31,6 +31,8 @@ type app struct {
 	service *approvals.Service
 	bot     *bot.Bot
 	slack   *slack.Client
+
+	dispatcher *engine.Dispatcher
 }
 
 // stores are the services of the one database.
@@ -64,7 +66,7 @@ func (a *app) wire(t *targets) error {
 		owner   = uuid.NewString()
 	)
 	dispatcher := engine.NewDispatcher(engine.Options{
-		Journal: journal, Leases: storage.NewLeases(a.db), Discoveries: journal, Targets: t, Guards: guards, Live: live,
+		Journal: journal, Leases: storage.NewLeases(a.db), Discoveries: journal, Neighbours: journal, Targets: t, Guards: guards, Live: live,
 		Owner: owner, LeaseTTL: c.Engine.LeaseTTL, Log: a.log.Named("engine"),
 	})
 	a.queue, err = queue.New(a.db, dispatcher.Run, queue.Options{
@@ -73,6 +75,8 @@ func (a *app) wire(t *targets) error {
 	if err != nil {
 		return err
 	}
+	journal.HandTo(a.queue.Enqueue)
+	a.dispatcher = dispatcher
 	a.stores = stores{
 		requests: storage.NewRequests(a.db, a.queue.Enqueue, t.region), facts: storage.NewFacts(a.db),
 		outbox: storage.NewOutbox(a.db), inbox: storage.NewInbox(a.db),
@@ -162,6 +166,7 @@ func (a *app) run(ctx context.Context) error {
 	g.Go(func() error { return a.slack.Run(ctx) })
 	g.Go(func() error { return a.bot.Teller().Run(ctx) })
 	g.Go(func() error { return a.housekeeping(ctx) })
+	g.Go(func() error { return a.sweeping(ctx) })
 	a.log.Info("serving", zap.String("version", buildVersion()), zap.Int("clusters", len(a.config.Clusters)))
 	err := g.Wait()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWork)
@@ -190,6 +195,25 @@ func (a *app) housekeeping(ctx context.Context) error {
 			if err := a.prune(ctx); err != nil && ctx.Err() == nil {
 				a.log.Error("old chat rows not removed", zap.Error(err))
 			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// sweepEvery is the time between two tries to put back settings that ended jobs left on servers.
+const sweepEvery = time.Minute
+
+// sweeping restores what ended jobs left changed on servers, at the start and then every minute.
+func (a *app) sweeping(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if err := a.dispatcher.Sweep(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("settings of ended jobs not restored", zap.Error(err))
 		}
 		select {
 		case <-ctx.Done():

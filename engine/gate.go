@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"mysql-recycler/engine/rebuild"
+	"mysql-recycler/engine/throttle"
+)
+
+// Metrics of the reasons that are not the throttle's.
+const (
+	metricForeign = "foreign_work"       // statements of others
+	metricServing = "serving_replicas"   // replicas that serve beside the host
+	metricWindow  = "maintenance_window" // minutes
+)
+
+// gateEvery is the time between two looks at what holds a start back.
+const gateEvery = 2 * time.Second
+
+// await blocks until the throttle and what others do on the host let the table start; each change
+// of reasons is a fact. stopped says that the applier is stopped by us.
+func (r *run) await(ctx context.Context, h *host, s *Step, stopped bool) error {
+	return r.wish.unless(ctx, func(ctx context.Context) error {
+		told := &teller{r: r, ctx: ctx}
+		for {
+			if err := h.throttle.Wait(ctx, r.need(s, stopped), told.hear); err != nil {
+				return err
+			}
+			v := r.foreign(ctx, h)
+			told.hear(v)
+			if !v.Throttled {
+				return nil
+			}
+			if err := sleep(ctx, gateEvery); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// teller tells verdicts, each once, and the end of waiting.
+type teller struct {
+	r    *run
+	ctx  context.Context
+	last string
+}
+
+// hear tells a verdict whose reasons are new. A verdict's values change with every look; what a
+// person has to know is what it waits for.
+func (t *teller) hear(v throttle.Verdict) {
+	is := ""
+	for _, x := range v.Reasons {
+		is += x.Metric + " " + x.Where + " " + x.Detail + ";"
+	}
+	if is == t.last || t.ctx.Err() != nil {
+		return
+	}
+	t.last = is
+	if err := t.r.tell(t.ctx, EventJobThrottled, v); err != nil {
+		t.r.log.Error("throttle not told", zap.Error(err))
+	}
+}
+
+// foreign holds a table back while others change tables or take a backup on the host, and says
+// who. A process list that cannot be read holds back as well.
+func (r *run) foreign(ctx context.Context, h *host) throttle.Verdict {
+	x := throttle.Reason{Metric: metricForeign, Where: h.plan.Name}
+	list, err := rebuild.Foreign(ctx, h.server)
+	switch {
+	case err != nil:
+		r.log.Warn("process list not read", zap.String("instance", h.plan.Name), zap.Error(err))
+		x.Value, x.Detail = -1, sentence(err)
+	case len(list) == 0:
+		return throttle.Verdict{}
+	default:
+		x.Value = float64(len(list))
+		who := make([]string, len(list))
+		for i, f := range list {
+			who[i] = fmt.Sprintf("%s (connection %d)", f.Info, f.ConnectionID)
+		}
+		x.Detail = strings.Join(who, ", ")
+	}
+	return throttle.Verdict{Throttled: true, Reasons: []throttle.Reason{x}}
+}
+
+// untilOpen puts the settings back and waits until the maintenance window opens.
+func (r *run) untilOpen(ctx context.Context, h *host) error {
+	r.putBack(ctx, h)
+	err := r.wish.unless(ctx, func(ctx context.Context) error {
+		told := &teller{r: r, ctx: ctx}
+		defer told.hear(throttle.Verdict{})
+		for !r.anyFits() {
+			told.hear(r.closed(h))
+			if err := sleep(ctx, gateEvery); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil || r.mayGoOn(ctx) == nil {
+		return err
+	}
+	return nil // a wish: the next shift finds it
+}
+
+// anyFits reports whether some table that is left can be started now.
+func (r *run) anyFits() bool {
+	for i := range r.job.Steps {
+		if s := &r.job.Steps[i]; s.State == StepPending && r.fits(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// closed is the reason of a closed window: the shortest table that is left against the time left.
+func (r *run) closed(h *host) throttle.Verdict {
+	var need time.Duration
+	for i := range r.job.Steps {
+		if s := &r.job.Steps[i]; s.State == StepPending && (need == 0 || r.expected(s) < need) {
+			need = r.expected(s)
+		}
+	}
+	w, now := r.job.Plan.Bounds.Window, r.o.Now()
+	open, end := w.Next(now)
+	x := throttle.Reason{Metric: metricWindow, Value: minutes(need), Unit: "min", Where: h.plan.Name}
+	if now.Before(open) {
+		x.Detail = "opens " + open.Format("Mon 15:04 MST")
+	} else {
+		x.Limit = minutes(end.Sub(now))
+		next, _ := w.Next(end)
+		x.Detail = "opens again " + next.Format("Mon 15:04 MST")
+	}
+	return throttle.Verdict{Throttled: true, Reasons: []throttle.Reason{x}}
+}
+
+// minutes rounds up, so that something is never shown as nothing.
+func minutes(d time.Duration) float64 {
+	return float64((d + time.Minute - 1) / time.Minute)
+}
+
+// sleep waits, or answers the context's cause.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

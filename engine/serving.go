@@ -1,0 +1,173 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/throttle"
+	"mysql-recycler/engine/topology"
+)
+
+// caughtUp is how far a replica may be behind and still count as serving, where the plan has no
+// limit of its own.
+const caughtUp = 10 * time.Second
+
+// servingEvery is the time between two walks over the cluster while a host waits for others.
+const servingEvery = 3 * time.Second
+
+// serve waits until the host may leave service: enough other replicas of its tier serve, and the
+// hosts of this request that are done have caught up. A tier is what replicates from the same
+// source. Where fewer others exist than the plan wants serving, all there are must serve.
+func (r *run) serve(ctx context.Context, h *host) error {
+	if r.job.Plan.MinServing == 0 && len(r.job.Plan.Hosts) < 2 {
+		return nil
+	}
+	return r.wish.unless(ctx, func(ctx context.Context) error {
+		told := &teller{r: r, ctx: ctx}
+		for {
+			others, err := r.neighbours(ctx)
+			if err != nil {
+				return err
+			}
+			v := r.serving(h, others)
+			told.hear(v)
+			if !v.Throttled {
+				return nil
+			}
+			if err := sleep(ctx, servingEvery); err != nil {
+				return err
+			}
+			if err := h.look(ctx); err != nil && ctx.Err() == nil {
+				r.log.Warn("cluster not walked", zap.Error(err)) // the last walk still holds it back
+			}
+		}
+	})
+}
+
+// neighbours are the other jobs of this cluster that count for this one.
+func (r *run) neighbours(ctx context.Context) ([]Job, error) {
+	if r.o.Neighbours == nil {
+		return nil, nil
+	}
+	all, err := r.o.Neighbours.Neighbours(ctx, r.job.Cluster, r.job.RequestID)
+	if err != nil {
+		return nil, fmt.Errorf("look for other jobs on %s: %w", r.job.Cluster, err)
+	}
+	var others []Job
+	for _, j := range all {
+		if j.ID == r.job.ID {
+			r.job.Started = j.Started // the database's clock, as the others see it
+			continue
+		}
+		others = append(others, j)
+	}
+	return others, nil
+}
+
+// serving compares who serves with who must.
+func (r *run) serving(h *host, others []Job) throttle.Verdict {
+	var v throttle.Verdict
+	hold := func(x throttle.Reason) { v.Throttled, v.Reasons = true, append(v.Reasons, x) }
+	away := map[string]bool{} // hosts that left service before this one
+	for _, j := range others {
+		switch {
+		case j.State.Final() && j.RequestID == r.job.RequestID && !j.Started.IsZero():
+			if in, ok := h.topology.Find(j.Host); !ok || !r.serves(in) {
+				hold(r.behind(j.Host, in))
+			}
+		case (j.State == JobRunning || j.State == JobPaused) && before(j, r.job):
+			away[j.Host] = true
+		}
+	}
+	for source, tier := range tiers(h) {
+		want := min(r.job.Plan.MinServing, len(tier))
+		n := 0
+		for _, in := range tier {
+			if r.serves(in) && !away[in.Name] {
+				n++
+			}
+		}
+		if n < want {
+			hold(throttle.Reason{Metric: metricServing, Value: float64(n), Limit: float64(want), Where: source,
+				Detail: "beside " + h.plan.Name})
+		}
+	}
+	return v
+}
+
+// before orders two jobs that want to leave service: who started first goes first, and counts as
+// away for who comes later, so that two who look at the same moment do not both go.
+func before(a, b Job) bool {
+	if !a.Started.Equal(b.Started) {
+		return a.Started.Before(b.Started)
+	}
+	return a.ID < b.ID
+}
+
+// tiers are the other replicas of the host's sources, by source.
+func tiers(h *host) map[string][]topology.Instance {
+	in, ok := h.topology.ByIdentity(h.plan.Identity)
+	if !ok {
+		return nil
+	}
+	out := map[string][]topology.Instance{}
+	for _, l := range in.Links {
+		id, name := l.SourceIdentity, l.Source.String()
+		if source, ok := sourceOf(h.topology, id, l.Source); ok {
+			id, name = source.Identity, source.Name
+		}
+		for _, other := range h.topology.Downstream(id) {
+			if other.Identity != in.Identity || !other.Reached {
+				out[name] = append(out[name], other)
+			}
+		}
+	}
+	return out
+}
+
+// sourceOf finds a source in a walk by its identity, or by its address where the replica does not
+// tell whom it reads from.
+func sourceOf(t topology.Topology, id dbconn.Identity, addr dbconn.Addr) (topology.Instance, bool) {
+	if in, ok := t.ByIdentity(id); ok {
+		return in, true
+	}
+	return t.Find(addr.String())
+}
+
+// serves reports whether a replica answers, replicates and is not far behind.
+func (r *run) serves(in topology.Instance) bool {
+	if !in.Reached || len(in.Links) == 0 {
+		return false
+	}
+	for _, l := range in.Links {
+		if !l.Running() || l.Lag == nil || l.Lag.Seconds > (r.maxLag()+l.Delay).Seconds() {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *run) maxLag() time.Duration {
+	if l := r.job.Plan.Limits.MaxLag; l > 0 {
+		return l
+	}
+	return caughtUp
+}
+
+// behind is the reason of a host that was rebuilt and has not caught up yet.
+func (r *run) behind(name string, in topology.Instance) throttle.Reason {
+	x := throttle.Reason{Metric: throttle.MetricLag, Value: -1, Limit: r.maxLag().Seconds(), Unit: "s", Where: name}
+	switch lag, ok := in.Lag(); {
+	case !in.Reached:
+		x.Detail = "it does not answer"
+	case !ok:
+		x.Detail = "it does not replicate"
+	default:
+		x.Value = lag.Seconds
+	}
+	return x
+}

@@ -39,14 +39,10 @@ func (s space) base() string {
 }
 
 // partitionAt is where the partition part of a tablespace or statistics name begins, or -1. It is
-// written #P# on MariaDB and before 8.0, #p# since; a # of the name itself is encoded as @0023
-// in file names.
+// written #P# on MariaDB and before 8.0, #p# since. The last one counts: where names are not
+// encoded, a table can be called a#p#b.
 func partitionAt(name string) int {
-	lower, upper := strings.Index(name, "#p#"), strings.Index(name, "#P#")
-	if lower < 0 || upper >= 0 && upper < lower {
-		return upper
-	}
-	return lower
+	return max(strings.LastIndex(name, "#p#"), strings.LastIndex(name, "#P#"))
 }
 
 // spacesView is where tablespaces are listed.

@@ -77,10 +77,15 @@ const (
 func (p Prediction) Gain(t Table) int64 { return t.FileBytes - p.Bytes }
 
 // Worth reports whether a rebuild of the table can be recommended: it must give back at least
-// minBytes and minShare of the file, and something even at the high end of the range, so that a
-// healthy table is never rebuilt on the strength of a bad estimate.
+// minBytes and minShare of the file, more than the step in which a file of its size grows, and
+// something even at the high end of the range, so that a healthy table is never rebuilt on the
+// strength of a rounding or a bad estimate.
 func (p Prediction) Worth(t Table, minBytes int64, minShare float64) bool {
+	step := int64(1 << 20)
+	if t.FileBytes > 32*step {
+		step *= 4
+	}
 	gain := p.Gain(t)
-	return t.Space == SpaceOwn && gain > 0 && gain >= minBytes &&
+	return t.Space == SpaceOwn && gain > step && gain >= minBytes &&
 		float64(gain) >= minShare*float64(t.FileBytes) && p.High < t.FileBytes
 }

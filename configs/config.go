@@ -12,6 +12,7 @@ type Config struct {
 	Approvals Approvals `yaml:"approvals"`
 	Engine    Engine    `yaml:"engine"`
 	API       API       `yaml:"api"`
+	Alerts    Alerts    `yaml:"alerts"`
 	// MySQL is how servers are reached, unless their cluster says otherwise.
 	MySQL MySQL `yaml:"mysql"`
 	// Clusters are the only servers that can be named, reached or changed.

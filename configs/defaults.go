@@ -20,7 +20,8 @@ func Defaults() Config {
 			ProgressInterval: 3 * time.Second,
 			RescueAfter:      15 * time.Second,
 		},
-		API: API{Rate: 20, MaxBody: 64 << 10},
+		Alerts: Alerts{Timeout: 5 * time.Second},
+		API:    API{Rate: 20, MaxBody: 64 << 10},
 		MySQL: MySQL{
 			User:        "recycler",
 			TLS:         TLS{Mode: "required"},

@@ -166,6 +166,7 @@ func (a *app) run(ctx context.Context) error {
 	g.Go(func() error { return a.slack.Run(ctx) })
 	g.Go(func() error { return a.bot.Teller().Run(ctx) })
 	g.Go(func() error { return a.housekeeping(ctx) })
+	g.Go(func() error { return a.alerter().run(ctx) })
 	g.Go(func() error { return a.sweeping(ctx) })
 	a.log.Info("serving", zap.String("version", buildVersion()), zap.Int("clusters", len(a.config.Clusters)))
 	err := g.Wait()

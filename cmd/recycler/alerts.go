@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.uber.org/zap"
+
+	"mysql-recycler/configs"
+	"mysql-recycler/engine"
+	"mysql-recycler/storage"
+)
+
+// alerter is a reader of the event log, like the thread: it tells what must not wait for somebody
+// to read a thread, to the log and to a webhook. Its cursor is stored, so that a restart neither
+// loses nor repeats what was taken; between taking and storing a crash repeats one alert.
+type alerter struct {
+	facts  *storage.Facts
+	outbox *storage.Outbox // keeps the cursor
+	config configs.Alerts
+	client *http.Client
+	log    *zap.Logger
+}
+
+// alerter returns the reader with the app's parts.
+func (a *app) alerter() *alerter {
+	return &alerter{facts: a.stores.facts, outbox: a.stores.outbox, config: a.config.Alerts, client: &http.Client{}, log: a.log.Named("alerts")}
+}
+
+// alertsReader names the cursor.
+const alertsReader = "alerts"
+
+// Alert is what a webhook gets.
+type Alert struct {
+	Seq      int64            `json:"seq"`
+	At       time.Time        `json:"at"`
+	Kind     engine.EventKind `json:"kind"`
+	Request  string           `json:"request"`
+	Job      string           `json:"job,omitempty"`
+	Step     int              `json:"step,omitempty"`
+	Sentence string           `json:"sentence"`
+}
+
+func (a *alerter) run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if err := a.tell(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("alerts not told", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// tell tells what is new, in order.
+func (a *alerter) tell(ctx context.Context) error {
+	seq, err := a.facts.Cursor(ctx, alertsReader)
+	if err != nil {
+		return err
+	}
+	events, err := a.facts.EventsAfter(ctx, seq, 200)
+	if err != nil || len(events) == 0 {
+		return err
+	}
+	for _, e := range events {
+		if al, ok := alertOf(e); ok {
+			a.log.Error("alert", zap.String("kind", string(al.Kind)), zap.String("job", al.Job), zap.String("sentence", al.Sentence))
+			if err := a.post(ctx, al); err != nil {
+				return err
+			}
+		}
+		if err := a.outbox.Put(ctx, alertsReader, e.Seq, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alertOf says whether a fact is an alert, and its sentence.
+func alertOf(e engine.Event) (Alert, bool) {
+	al := Alert{Seq: e.Seq, At: e.At, Kind: e.Kind, Request: e.RequestID, Job: e.JobID, Step: e.Step}
+	switch e.Kind {
+	case engine.EventJobNotice:
+		var n engine.Notice
+		if json.Unmarshal(e.Data, &n) != nil || n.Severity != "alert" {
+			return al, false
+		}
+		al.Sentence = n.Sentence
+	case engine.EventJobRefused:
+		al.Sentence = "The guard refused the host after the approval; see the thread of " + e.RequestID + " for its reasons."
+	case engine.EventStepUnknown:
+		al.Sentence = fmt.Sprintf("The outcome of table %d of %s is unknown; look at the server before anything else is done there.", e.Step, e.JobID)
+	default:
+		return al, false
+	}
+	return al, true
+}
+
+// post sends one alert until it is taken or ctx ends. The URL may hold a secret, so errors of the
+// client, which name it, are reduced to what kind they are.
+func (a *alerter) post(ctx context.Context, al Alert) error {
+	if !a.config.Webhook.Set() {
+		return nil
+	}
+	body, err := json.Marshal(al)
+	if err != nil {
+		return err
+	}
+	_, err = backoff.Retry(ctx, func() (bool, error) {
+		err := a.send(ctx, body)
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("alert not taken by the webhook; trying again", zap.Int64("seq", al.Seq), zap.Error(err))
+		}
+		return err == nil, err
+	}, backoff.WithMaxElapsedTime(0))
+	return err
+}
+
+func (a *alerter) send(ctx context.Context, body []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, a.config.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.config.Webhook.Reveal(), bytes.NewReader(body))
+	if err != nil {
+		return errors.New("the webhook's URL cannot be used")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return errors.New("the webhook did not answer")
+	}
+	defer func() { _ = resp.Body.Close() }() // only read
+	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16)); err != nil {
+		return errors.New("the webhook's answer broke off")
+	}
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("the webhook answered %d", resp.StatusCode)
+	}
+	return nil
+}

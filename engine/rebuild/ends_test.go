@@ -27,13 +27,15 @@ func TestCancel(t *testing.T) {
 		why := errors.New("a person clicked cancel")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		h := hooks(new(Mark))
-		h.Progress = func(Progress) { cancel(why) }
+		var phase string
+		h.Progress = func(p Progress) { phase = p.Phase; cancel(why) }
 		start := time.Now()
 		res, err := e.acquire(t).Run(ctx, task, h)
 		require.ErrorIs(t, err, ErrKilled)
 		require.ErrorIs(t, err, why)
 		require.Equal(t, Killed, res.Outcome)
 		require.Less(t, time.Since(start), 15*time.Second)
+		require.Contains(t, phase, "root@localhost (connection ", "the phase names who is waited for")
 		require.Equal(t, before, e.spaces(t, "frag"))
 		ours, err := FindOurs(t.Context(), e.srv)
 		require.NoError(t, err)
@@ -57,7 +59,7 @@ func TestLockWait(t *testing.T) {
 		var typed *Error
 		require.ErrorAs(t, err, &typed)
 		require.EqualValues(t, 1205, typed.Number)
-		require.NotEmpty(t, typed.Sentence())
+		require.Contains(t, typed.Sentence(), "root@localhost (connection ")
 
 		permits := 0
 		task.Retries = 2

@@ -147,5 +147,8 @@ func failure(err error) *Error {
 		}
 		return &Error{Class: ClassOther, Number: number, Text: text, Advice: "See the log for the server's answer.", Err: err}
 	}
+	if s.class == ClassDuplicate {
+		err = nil // the server's text quotes the row
+	}
 	return &Error{Class: s.class, Number: number, Retry: s.retry, Text: s.text, Advice: s.advice, Err: err}
 }

@@ -9,6 +9,7 @@ import (
 
 	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/tablespace"
+	"mysql-recycler/engine/throttle"
 )
 
 // gauge measures a running rebuild by the size of the file it writes. The server's own stages
@@ -102,7 +103,7 @@ func (g *gauge) size(ctx context.Context) (bytes int64, found bool, err error) {
 func (g *gauge) phase(ctx context.Context) string {
 	if g.srv.Version.Flavor == dbconn.MySQL && g.srv.Facts().On("performance_schema") {
 		if s := g.stage(ctx); s != "" {
-			return s
+			return g.explain(ctx, s)
 		}
 	}
 	list, err := processes(ctx, g.srv)
@@ -111,10 +112,31 @@ func (g *gauge) phase(ctx context.Context) string {
 	}
 	for _, p := range list {
 		if id, ok := p.Int("Id"); ok && uint64(id) == g.connection && p.Text("State") != "" {
-			return p.Text("State")
+			return g.explain(ctx, p.Text("State"))
 		}
 	}
 	return "running"
+}
+
+// lockState is the state of a statement that waits for a metadata lock.
+const lockState = "Waiting for table metadata lock"
+
+// explain adds to a state who is waited for: new readers of the table queue behind our statement
+// then, and a person may want to end the transaction that holds it.
+func (g *gauge) explain(ctx context.Context, state string) string {
+	if state != lockState {
+		return state
+	}
+	holders, err := throttle.Holders(ctx, g.srv, g.srv.Version, g.t.Schema, g.t.Table)
+	if err != nil {
+		return state
+	}
+	for _, h := range holders {
+		if h.ConnectionID != g.connection {
+			return state + ": " + h.String()
+		}
+	}
+	return state
 }
 
 // stageSQL is the newest stage of a connection. The consumer is off by default and is not switched

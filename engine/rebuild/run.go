@@ -1,12 +1,15 @@
 package rebuild
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/throttle"
 )
 
 // Run rebuilds one table, or adopts what an earlier run did when t.Mark is set. The end of ctx
@@ -135,11 +138,27 @@ func (f *Fence) execute(ctx context.Context, t Task, h Hooks, res Result) (Resul
 		e.Text = "Somebody stopped the statement on the server; the table is as it was."
 		e.Advice = "Find out who, and why, before it is tried again."
 	}
+	if e.Class == ClassLockWait {
+		f.nameHolder(t, e)
+	}
 	res.After = res.Before
-	if e := f.cleared(t); e != nil {
-		err = errors.Join(err, e)
+	if err := f.cleared(t); err != nil {
+		e.Err = errors.Join(e.Err, err)
 	}
 	return res, e
+}
+
+// nameHolder says who kept the table in use, as far as that can be seen: the transaction is most
+// often still there when our wait has run out.
+func (f *Fence) nameHolder(t Task, e *Error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
+	defer cancel()
+	holders, err := throttle.Holders(ctx, f.srv, f.srv.Version, t.Schema, t.Table)
+	if err != nil || len(holders) == 0 {
+		return // the lock wait itself is what counts
+	}
+	oldest := slices.MaxFunc(holders, func(a, b throttle.Holder) int { return cmp.Compare(a.Age, b.Age) })
+	e.Text = "The lock of the table was not given in time: " + oldest.String() + ". The table is as it was."
 }
 
 // finish measures the table after the server said that it is done.

@@ -95,4 +95,3 @@ type Fixed int64
 
 // Free implements DiskProbe.
 func (f Fixed) Free(context.Context) (int64, bool, error) { return int64(f), f > 0, nil }
-

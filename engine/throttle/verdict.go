@@ -126,7 +126,9 @@ type Critical struct{ Verdict Verdict }
 func (e *Critical) Error() string { return "critical limit broken: " + e.Verdict.String() }
 
 // Sentence says it to people.
-func (e *Critical) Sentence() string { return "A critical limit was broken: " + e.Verdict.String() + "." }
+func (e *Critical) Sentence() string {
+	return "A critical limit was broken: " + e.Verdict.String() + "."
+}
 
 // Hint says what to do.
 func (e *Critical) Hint() string {

@@ -1,0 +1,273 @@
+package throttle
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/mysqltest"
+)
+
+// The whole story of a throttle on a real replica, one thing after the other.
+func TestThrottle(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		superReadOnlyOff(t, e)
+		require.NoError(t, e.primary.Exec(t.Context(), "CREATE DATABASE shop"))
+		require.NoError(t, e.primary.Exec(t.Context(), "CREATE TABLE shop.t (id INT PRIMARY KEY, v INT)"))
+		require.NoError(t, e.primary.Exec(t.Context(), "CREATE TABLE shop.other (id INT PRIMARY KEY)"))
+		require.NoError(t, e.primary.Exec(t.Context(), "INSERT INTO shop.t VALUES (1, 0)"))
+		require.NoError(t, e.WaitReplicated(t.Context()))
+		t.Run("quiet", func(t *testing.T) { e.quiet(t) })
+		t.Run("lag", func(t *testing.T) { e.lag(t) })
+		t.Run("downstream", func(t *testing.T) { e.downstream(t) })
+		t.Run("transactions", func(t *testing.T) { e.transactions(t) })
+		t.Run("load", func(t *testing.T) { e.load(t) })
+		t.Run("heartbeat", func(t *testing.T) { e.heartbeat(t) })
+		t.Run("disk", func(t *testing.T) { e.disk(t) })
+	})
+}
+
+// superReadOnlyOff lets root write on the replica.
+func superReadOnlyOff(t *testing.T, e *env) {
+	t.Helper()
+	if e.Flavor == mysqltest.MySQL {
+		require.NoError(t, e.replica.Exec(t.Context(), "SET GLOBAL super_read_only = 0"))
+	}
+}
+
+var table = Table{Schema: "shop", Name: "t"}
+
+// everything limits all there is, at bounds a quiet server keeps.
+var everything = Limits{MaxLag: 5 * time.Second, CriticalLag: time.Minute, ThreadsRunning: 100, HistoryLength: 1_000_000, LongTrx: time.Second, DiskFree: 1}
+
+func (e *env) quiet(t *testing.T) {
+	th := New(everything, e.node(), []Node{e.node()}, Fixed(1<<40))
+	v := th.Check(t.Context(), table)
+	require.False(t, v.Throttled, v.String())
+	require.NoError(t, th.Wait(t.Context(), table, func(v Verdict) { t.Error("told of", v) }))
+}
+
+// lag: a stopped applier is not "no lag", neither before a start nor when told to ignore it; beside
+// a running statement it is not a reason to kill.
+func (e *env) lag(t *testing.T) {
+	th := New(everything, e.node(), nil, nil)
+	e.applier(t, false)
+	v := th.Check(t.Context(), table)
+	require.True(t, v.Throttled)
+	require.False(t, v.Critical)
+	require.Equal(t, MetricLag, v.Reasons[0].Metric)
+	require.Contains(t, v.String(), "replica_lag unknown on "+e.replica.Name+": its applier is stopped")
+	own := table
+	own.ApplierStopped = true
+	require.False(t, th.Check(t.Context(), own).Throttled)
+	e.applier(t, true)
+	require.Eventually(t, func() bool { return !th.Check(t.Context(), table).Throttled }, 20*time.Second, 50*time.Millisecond)
+
+	// Real lag: the applier waits for a lock that we hold.
+	hold := e.begin(t, "SELECT * FROM shop.t FOR UPDATE")
+	require.NoError(t, e.primary.Exec(t.Context(), "UPDATE shop.t SET v = v + 1"))
+	tight := New(Limits{MaxLag: time.Second, CriticalLag: 2 * time.Second}, e.node(), nil, nil)
+	tight.every = 100 * time.Millisecond
+	start := time.Now()
+	err := tight.During(t.Context(), table)
+	var critical *Critical
+	require.ErrorAs(t, err, &critical)
+	require.Greater(t, time.Since(start), time.Second)
+	require.Regexp(t, `replica_lag \d+ s > 1 s on `+e.replica.Name, critical.Error())
+	require.NotEmpty(t, critical.Hint())
+	require.True(t, tight.Check(t.Context(), table).Critical)
+
+	var told []Verdict
+	done := make(chan error, 1)
+	go func() { done <- tight.Wait(t.Context(), table, func(v Verdict) { told = append(told, v) }) }()
+	time.Sleep(300 * time.Millisecond) // several looks, one telling: the lag grows, the reason is the same
+	hold()
+	require.NoError(t, <-done)
+	require.True(t, told[0].Throttled)
+	require.False(t, told[len(told)-1].Throttled, "the end of waiting is told")
+	require.LessOrEqual(t, len(told), 4)
+
+	// The delay a replica keeps on purpose is no lag.
+	delayed := e.node()
+	delayed.Delay = time.Hour
+	lag, err := Lag(t.Context(), delayed)
+	require.NoError(t, err)
+	require.Zero(t, lag)
+}
+
+// downstream: a replica below that does not answer holds a start back; the reason has words and no
+// addresses.
+func (e *env) downstream(t *testing.T) {
+	below := Node{Server: e.open(t, e.replica), Name: "db-below", Replica: true}
+	require.NoError(t, e.replica.Pause())
+	defer func() { require.NoError(t, e.replica.Continue()) }()
+	target := Node{Server: e.open(t, e.primary), Name: e.primary.Name}
+	th := New(Limits{MaxLag: time.Second}, target, []Node{below}, nil)
+	v := th.Check(t.Context(), table)
+	require.True(t, v.Throttled)
+	require.Contains(t, v.String(), "replica_lag unknown on db-below: ")
+	require.NotContains(t, v.String(), e.replica.Host)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	require.ErrorIs(t, th.During(ctx, table), context.DeadlineExceeded, "not being able to look is no reason to kill")
+}
+
+// begin opens a transaction as root on the replica that runs a statement.
+func (e *env) begin(t *testing.T, statement string) (end func()) {
+	t.Helper()
+	conn, err := e.replica.DB().Conn(t.Context())
+	require.NoError(t, err)
+	for _, s := range []string{"SET SESSION sql_log_bin = 0", "START TRANSACTION", statement} {
+		_, err := conn.ExecContext(t.Context(), s)
+		require.NoError(t, err, s)
+	}
+	done := false
+	end = func() {
+		if !done {
+			done = true
+			_, _ = conn.ExecContext(context.Background(), "ROLLBACK")
+			_ = conn.Close()
+		}
+	}
+	t.Cleanup(end)
+	return end
+}
+
+// transactions: an old one on the table holds a start back and is named; on MySQL, which knows its
+// locks, one on another table does not.
+func (e *env) transactions(t *testing.T) {
+	th := New(Limits{LongTrx: time.Second}, e.node(), nil, nil)
+	end := e.begin(t, "INSERT INTO shop.other VALUES (7)")
+	if e.Flavor == mysqltest.MySQL {
+		time.Sleep(2100 * time.Millisecond) // it has to grow older than the limit
+		require.False(t, th.Check(t.Context(), table).Throttled, "it holds another table")
+	}
+	end()
+	end = e.begin(t, "SELECT v FROM shop.t")
+	require.Eventually(t, func() bool { return th.Check(t.Context(), table).Throttled }, 10*time.Second, 50*time.Millisecond)
+	v := th.Check(t.Context(), table)
+	require.Regexp(t, `long_transaction \d+ s > 1 s on `+e.replica.Name+`: root@localhost \(connection \d+\) (may hold|holds) the table for \d+s`, v.String())
+	require.NotContains(t, v.String(), "SELECT")
+	end()
+	// The server shows its transactions from a cache of 0.1 s.
+	require.Eventually(t, func() bool { return !th.Check(t.Context(), table).Throttled }, 10*time.Second, 20*time.Millisecond)
+}
+
+// load: threads running and the history list, against bounds that any server breaks.
+func (e *env) load(t *testing.T) {
+	n, err := status(t.Context(), e.node(), "Threads_running")
+	require.NoError(t, err)
+	require.Positive(t, n)
+	th := New(Limits{ThreadsRunning: 1}, e.node(), nil, nil)
+	ends := []func(){e.sleeper(t), e.sleeper(t)}
+	require.Eventually(t, func() bool { return th.Check(t.Context(), table).Throttled }, 10*time.Second, 20*time.Millisecond)
+	require.Regexp(t, `threads_running \d+ > 1 on `, th.Check(t.Context(), table).String())
+	for _, end := range ends {
+		end()
+	}
+	end := e.begin(t, "SELECT v FROM shop.t") // keeps purge from going on
+	for range 40 {
+		e.local(t, "UPDATE shop.t SET v = v + 1")
+	}
+	th = New(Limits{HistoryLength: 5}, e.node(), nil, nil)
+	require.Eventually(t, func() bool { return th.Check(t.Context(), table).Throttled }, 10*time.Second, 50*time.Millisecond)
+	require.Regexp(t, `history_length \d+ > 5 on `, th.Check(t.Context(), table).String())
+	end()
+}
+
+// sleeper is a session that runs until it is ended.
+func (e *env) sleeper(t *testing.T) (end func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = e.replica.Exec(ctx, "DO SLEEP(15)")
+	}()
+	return func() { cancel(); <-done }
+}
+
+// heartbeat: the age of pt-heartbeat's row is the lag; no row is not "no lag".
+func (e *env) heartbeat(t *testing.T) {
+	require.NoError(t, e.primary.Exec(t.Context(), "CREATE TABLE shop.heartbeat (server_id INT PRIMARY KEY, ts VARCHAR(26) NOT NULL)"))
+	require.NoError(t, e.WaitReplicated(t.Context()))
+	n := e.node()
+	n.Heartbeat = "shop.heartbeat"
+	_, err := Lag(t.Context(), n)
+	require.EqualError(t, err, "the heartbeat table is empty")
+	require.NoError(t, e.primary.Exec(t.Context(), "INSERT INTO shop.heartbeat VALUES (1, UTC_TIMESTAMP(6) - INTERVAL 90 SECOND)"))
+	require.NoError(t, e.WaitReplicated(t.Context()))
+	lag, err := Lag(t.Context(), n)
+	require.NoError(t, err)
+	require.InDelta(t, 90, lag.Seconds(), 10)
+	n.Heartbeat = "shop.nothing"
+	th := New(Limits{MaxLag: time.Second}, n, nil, nil)
+	require.Contains(t, th.Check(t.Context(), table).String(), "(error 1146)")
+}
+
+// disk: what is needed and what must stay free are added; who should know and fails holds a start
+// back; nobody knowing does not.
+func (e *env) disk(t *testing.T) {
+	big := Table{Schema: "shop", Name: "t", NeedBytes: 10 << 30}
+	l := Limits{DiskFree: 2 << 30}
+	v := New(l, e.node(), nil, Fixed(11<<30)).Check(t.Context(), big)
+	require.Equal(t, "disk_free 11.0 GiB < 12.0 GiB on "+e.replica.Name, v.String())
+	require.False(t, New(l, e.node(), nil, Fixed(12<<30)).Check(t.Context(), big).Throttled)
+	require.False(t, New(l, e.node(), nil, nil).Check(t.Context(), big).Throttled)
+	broken := Hook(func(context.Context) (int64, error) { return 0, errors.New("exit status 1") })
+	require.Contains(t, New(l, e.node(), nil, broken).Check(t.Context(), big).String(), "disk_free unknown")
+	require.False(t, New(l, e.node(), nil, FirstKnown{broken, Fixed(1 << 50)}).Check(t.Context(), big).Throttled)
+
+	th := New(l, e.node(), nil, Fixed(1<<30-1))
+	th.every = 10 * time.Millisecond
+	var critical *Critical
+	require.ErrorAs(t, th.During(t.Context(), big), &critical)
+
+	probe := DisksPlugin{Server: e.srv}
+	_, known, err := probe.Free(t.Context())
+	require.NoError(t, err)
+	require.False(t, known, "nothing is installed for it")
+	if e.Flavor != mysqltest.MariaDB {
+		return
+	}
+	require.NoError(t, e.replica.Exec(t.Context(), "INSTALL SONAME 'disks'"))
+	_, known, err = probe.Free(t.Context())
+	require.NoError(t, err)
+	require.False(t, known, "reading it needs FILE")
+	e.local(t, "GRANT FILE ON *.* TO "+testUser)
+	srv := e.open(t, e.replica)
+	free, known, err := (DisksPlugin{Server: srv}).Free(t.Context())
+	require.NoError(t, err)
+	require.True(t, known)
+	require.Positive(t, free)
+}
+
+func TestReason(t *testing.T) {
+	t.Parallel()
+	r := Reason{Metric: MetricLag, Value: 14, Limit: 10, Unit: "s", Where: "db-prod-3"}
+	require.Equal(t, "replica_lag 14 s > 10 s on db-prod-3", r.String())
+	r.Value, r.Limit = 1.25, 0.5
+	require.Equal(t, "replica_lag 1.2 s > 0.5 s on db-prod-3", r.String())
+	r = Reason{Metric: MetricDiskFree, Value: 512, Limit: 200 << 20, Unit: "B", Where: "db-1"}
+	require.Equal(t, "disk_free 512 B < 200 MiB on db-1", r.String())
+	a := Verdict{Throttled: true, Reasons: []Reason{r}}
+	b := a
+	b.Reasons = []Reason{{Metric: MetricDiskFree, Value: 1, Where: "db-1"}}
+	require.True(t, a.same(b))
+	b.Reasons = []Reason{{Metric: MetricDiskFree, Value: -1, Where: "db-1"}}
+	require.False(t, a.same(b))
+	require.Equal(t, "nothing holds it back", Verdict{}.String())
+}
+
+// A replica that never was one has no lag to read.
+func TestLagOfPrimary(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		_, err := Lag(t.Context(), Node{Server: e.open(t, e.primary), Name: "p"})
+		require.EqualError(t, err, "it has no replication source")
+		require.Zero(t, dbconn.Code(err))
+	})
+}

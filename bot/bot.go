@@ -44,6 +44,7 @@ type Options struct {
 	Responder Responder
 	Directory approvals.Directory // names and languages of people
 	Channels  map[string]Channel  // by channel id
+	Schedules Schedules           // nil: there are none here
 	Tuning    Tuning
 	Log       *zap.Logger
 }

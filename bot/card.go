@@ -45,8 +45,13 @@ func (v view) top(b *builder, header, summary key, extra args) {
 func (v view) pendingRecycle(b *builder) {
 	p := *v.r.Plan
 	tables, _, gain, _ := p.Totals()
-	v.top(b, kHeadRecyclePending, kSumRecyclePending, args{"n": plainInt(tables), "gain": plain(bytesOf(gain))})
+	head, summary := kHeadRecyclePending, kSumRecyclePending
+	if !v.r.NotBefore.IsZero() {
+		head, summary = kHeadScheduledPending, kSumScheduledPending
+	}
+	v.top(b, head, summary, args{"n": plainInt(tables), "gain": plain(bytesOf(gain)), "at": plain(stamp(v.r.NotBefore))})
 	v.asked(b)
+	v.scheduled(b)
 	planBody(b, p, v.r.Created, cardRows)
 	v.deadline(b)
 	b.buttons(v.decisionButtons(b.l)...)
@@ -80,6 +85,15 @@ func (v view) deadline(b *builder) {
 	b.context(join(" · ", small...)...)
 }
 
+// scheduled says when approved work starts, and who made the schedule.
+func (v view) scheduled(b *builder) {
+	if v.r.NotBefore.IsZero() {
+		return
+	}
+	b.text(append([]Span{emoji("calendar"), plain(" ")}, b.l.say(kScheduledAt, args{"at": when(v.r.NotBefore),
+		"until": when(v.r.Expires), "owner": plain(answerTo(v.r).Name)})...)...)
+}
+
 // digest8 is as much of a digest as people compare.
 func digest8(d string) string { return d[:min(8, len(d))] }
 
@@ -100,8 +114,18 @@ func (v view) decisionButtons(l Locale) []Button {
 	if v.env == "production" {
 		approve.Confirm = v.confirm(l)
 	}
+	note := Button{Action: ActionApproveNote, Value: valueOf(v.r), Label: l.text(kApproveNote, nil)}
+	if _, is := v.r.Requester.Schedule(); is {
+		return []Button{
+			approve, note,
+			{Action: ActionSkip, Value: valueOf(v.r), Label: l.text(kSkipRun, nil)},
+			{Action: ActionPauseSchedule, Value: valueOf(v.r), Label: l.text(kPauseSchedule, nil), Style: "danger", Confirm: &Confirm{
+				Title: l.text(kPauseScheduleTitle, nil), Text: l.text(kPauseScheduleText, args{"id": plain(v.r.Requester.Name)}),
+				Yes: l.text(kPauseSchedule, nil), No: l.text(kBack, nil)}},
+		}
+	}
 	return []Button{
-		approve,
+		approve, note,
 		{Action: ActionDeny, Value: valueOf(v.r), Label: l.text(kDeny, nil), Style: "danger"},
 		{Action: ActionWithdraw, Value: valueOf(v.r), Label: l.text(kWithdraw, nil)},
 	}
@@ -109,15 +133,21 @@ func (v view) decisionButtons(l Locale) []Button {
 
 // confirm asks once more for production, with what is at stake.
 func (v view) confirm(l Locale) *Confirm {
-	c := &Confirm{Title: l.text(kConfirmTitle, nil), Yes: l.text(kApprove, nil), No: l.text(kBack, nil)}
-	if v.r.Plan == nil {
-		c.Text = l.text(kConfirmDiscover, args{"target": plain(clip(v.r.Target, 80))})
-		return c
+	return &Confirm{Title: l.text(kConfirmTitle, nil), Text: clip(stake(l, v.r), 290), Yes: l.text(kApprove, nil), No: l.text(kBack, nil)}
+}
+
+// stake says what an approval starts.
+func stake(l Locale, r approvals.Request) string {
+	if r.Plan == nil {
+		return l.text(kConfirmDiscover, args{"target": plain(clip(r.Target, 80))})
 	}
-	tables, _, gain, estimate := v.r.Plan.Totals()
-	c.Text = clip(l.text(kConfirmRecycle, args{"target": plain(clip(v.r.Target, 80)), "n": plainInt(tables), "gain": plain(bytesOf(gain)),
-		"time": plain(l.about(estimate)), "digest": plain(digest8(v.r.Digest))}), 290)
-	return c
+	k := kConfirmRecycle
+	if !r.NotBefore.IsZero() {
+		k = kConfirmLater
+	}
+	tables, _, gain, estimate := r.Plan.Totals()
+	return l.text(k, args{"target": plain(clip(r.Target, 80)), "n": plainInt(tables), "gain": plain(bytesOf(gain)),
+		"time": plain(l.about(estimate)), "digest": plain(digest8(r.Digest)), "at": plain(stamp(r.NotBefore))})
 }
 
 // closed shows a request that was not approved. Who and when comes from the reviews.

@@ -73,24 +73,34 @@ func planTable(l Locale, p engine.Plan) Table {
 			if many {
 				name = h.Name + ": " + name
 			}
-			t.Rows = append(t.Rows, []string{name, bytesOf(s.Bytes), bytesOf(s.Predicted), bytesOf(s.Bytes - s.Predicted), methodWords(s.Method)})
+			t.Rows = append(t.Rows, []string{name, bytesOf(s.Bytes), bytesOf(s.Predicted), bytesOf(s.Bytes - s.Predicted), l.method(s.Method)})
 		}
 	}
 	return t
 }
 
-// methodWords is a method as the statement will say it.
-func methodWords(m rebuild.Method) string {
-	words := []string{strings.ToUpper(string(m.Kind))}
-	for _, w := range []string{m.Algorithm, m.Lock} {
-		if w != "" {
-			words = append(words, w)
-		}
+// method says how a table is rebuilt, in the words of DBAs: in place or as a copy, and what writes to
+// the table do meanwhile.
+func (l Locale) method(m rebuild.Method) string {
+	if m.Kind == rebuild.Leave {
+		return l.text(kMethodLeave, nil)
 	}
+	how := kMethodCopy
+	if m.Algorithm == rebuild.Inplace {
+		how = kMethodInPlace
+	}
+	lock := kLockTable
+	switch m.Lock {
+	case rebuild.LockNone:
+		lock = kLockNone
+	case rebuild.LockShared:
+		lock = kLockShared
+	}
+	words := []string{l.text(how, nil), l.text(lock, nil)}
 	if m.StopSQL {
-		words = append(words, "STOP SQL")
+		words = append(words, l.text(kStopSQL, nil))
 	}
-	return strings.Join(words, " ")
+	return strings.Join(words, l.text(kListComma, nil))
 }
 
 // mode names a mode and what it means.

@@ -19,13 +19,19 @@ func (v view) recycle(b *builder) {
 		engine.JobRefused: {kHeadRefused, kSumRefused},
 	}
 	h := heads[state]
-	v.top(b, h[0], h[1], args{"n": plainInt(s.ended), "m": plainInt(s.tables), "given": plain(bytesOf(s.given())),
+	if state == engine.JobQueued && v.r.NotBefore.After(v.now) {
+		h = [2]key{kHeadScheduled, kSumScheduled}
+	}
+	v.top(b, h[0], h[1], args{"at": plain(stamp(v.r.NotBefore)), "n": plainInt(s.ended), "m": plainInt(s.tables), "given": plain(bytesOf(s.given())),
 		"percent": plain(percent(v.fraction(s)))})
 	v.asked(b)
 	v.decisions(b)
 	if state.Final() {
 		v.ended(b, s, state)
 		return
+	}
+	if state == engine.JobQueued {
+		v.scheduled(b)
 	}
 	v.progress(b, s, state)
 	b.buttons(v.runButtons(b.l, state)...)

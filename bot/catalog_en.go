@@ -1,7 +1,7 @@
 package bot
 
-// english is the catalog in English.
-var english = map[key]string{
+// englishMain is most of the catalog in English.
+var englishMain = map[key]string{
 	// What could not be read of a command.
 	kUnclosedQuote:  "A quote was opened and never closed.",
 	kLineTooLong:    "This command is too long.",

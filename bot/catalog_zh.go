@@ -1,7 +1,7 @@
 package bot
 
-// chinese is the catalog in Simplified Chinese, in the words DBAs use.
-var chinese = map[key]string{
+// chineseMain is most of the catalog in Simplified Chinese, in the words DBAs use.
+var chineseMain = map[key]string{
 	// What could not be read of a command.
 	kUnclosedQuote:  "有一个引号没有闭合。",
 	kLineTooLong:    "命令太长。",

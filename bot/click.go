@@ -22,13 +22,17 @@ const (
 	ActionAskAgain      = "ask_again"
 	ActionRun           = "run" // value: a run command
 	ActionNew           = "new"
+	ActionSkip          = "skip"           // leaves this run of a schedule out
+	ActionPauseSchedule = "pause_schedule" // and all that would follow
+	ActionApproveNote   = "approve_note"   // opens the form for a comment
 	FormDeny            = "deny_reason"
+	FormApprove         = "approve_note"
 	FormNew             = "new_recycle"
 )
 
 // FormActions lists the actions that open a form. A form must be opened within three seconds of the
 // click, so a transport lets these wait for nothing else.
-func FormActions() []string { return []string{ActionDeny, ActionNew} }
+func FormActions() []string { return []string{ActionDeny, ActionApproveNote, ActionNew} }
 
 // valueOf is what a button of a request carries: which request, and which plan the card showed.
 func valueOf(r approvals.Request) string { return r.ID + "|" + r.Digest[:min(12, len(r.Digest))] }
@@ -41,8 +45,8 @@ func (b *Bot) Click(ctx context.Context, c Click) error {
 		return b.o.Responder.OpenForm(ctx, c.Reply, b.newForm(who))
 	}
 	id, digest, _ := strings.Cut(c.Value, "|")
-	if c.Action == ActionDeny {
-		return b.denyClick(ctx, who, id, c)
+	if c.Action == ActionDeny || c.Action == ActionApproveNote {
+		return b.wordsClick(ctx, who, id, c)
 	}
 	who.l = b.personal(ctx, c.User, c.Channel)
 	m, err := b.clicked(ctx, who, c, id, digest)
@@ -53,10 +57,12 @@ func (b *Bot) Click(ctx context.Context, c Click) error {
 func (b *Bot) clicked(ctx context.Context, who asker, c Click, id, digest string) (Message, error) {
 	switch c.Action {
 	case ActionApprove:
-		return b.review(ctx, who, approvals.ReviewInput{RequestID: id, Digest: digest, Reviewer: who.user, Decision: approvals.Approve})
+		return b.review(ctx, who, approvals.ReviewInput{RequestID: id, Digest: digest, Reviewer: who.user, Decision: approvals.Approve, Channel: who.channel})
 	case ActionWithdraw:
 		r, err := b.o.Requests.Withdraw(ctx, id, who.user)
 		return notice(who.l, kYouWithdrew, args{"id": code(r.ID)}), err
+	case ActionSkip, ActionPauseSchedule:
+		return b.scheduleClick(ctx, who, c.Action, id)
 	case ActionPause, ActionResume, ActionCancel:
 		return b.want(ctx, who, Line{Verb: Verb(c.Action), Request: id})
 	case ActionAskAgain:
@@ -108,6 +114,10 @@ func (b *Bot) review(ctx context.Context, who asker, in approvals.ReviewInput) (
 		a["n"], a["m"] = plainInt(approvalsOf(r)), plainInt(r.MinApprovals)
 		return notice(who.l, kYouApprovedOf, a), nil
 	}
+	if r.NotBefore.After(b.o.Tuning.Now()) {
+		a["at"] = when(r.NotBefore)
+		return notice(who.l, kYouApprovedLater, a), nil
+	}
 	return notice(who.l, kYouApproved, a), nil
 }
 
@@ -137,20 +147,27 @@ func approvalsOf(r approvals.Request) int {
 	return n
 }
 
-// denyClick opens the form for the reason. The trigger of a form lives three seconds, so only the
-// stored request is looked at before.
-func (b *Bot) denyClick(ctx context.Context, who asker, id string, c Click) error {
+// wordsClick opens the form for a reason or a comment. The trigger of a form lives three seconds, so
+// only the stored request is looked at before.
+func (b *Bot) wordsClick(ctx context.Context, who asker, id string, c Click) error {
 	r, err := b.o.Facts.Request(ctx, id)
 	if err == nil && r.State == approvals.Pending && r.Requester.ID != c.User.ID {
-		l := b.shared(c.Channel)
-		return b.o.Responder.OpenForm(ctx, c.Reply, denyForm(l, r, c.Value))
+		form := denyForm
+		if c.Action == ActionApproveNote {
+			form = approveForm
+		}
+		return b.o.Responder.OpenForm(ctx, c.Reply, form(b.shared(c.Channel), r, c.Value))
 	}
 	who.l = b.personal(ctx, c.User, c.Channel)
 	if errors.Is(err, engine.ErrNotFound) {
 		err = b.noRequest(ctx, id)
 	}
 	if err == nil { // the service knows best why this cannot be decided by this person now
-		_, err = b.review(ctx, who, approvals.ReviewInput{RequestID: id, Digest: r.Digest, Reviewer: c.User, Decision: approvals.Deny})
+		d := approvals.Deny
+		if c.Action == ActionApproveNote {
+			d = approvals.Approve
+		}
+		_, err = b.review(ctx, who, approvals.ReviewInput{RequestID: id, Digest: r.Digest, Reviewer: c.User, Decision: d})
 	}
 	return b.answer(ctx, who, Message{}, err)
 }
@@ -162,6 +179,8 @@ func (b *Bot) Submit(ctx context.Context, s Submission) (map[string]string, erro
 	switch s.Form {
 	case FormDeny:
 		return b.denied(ctx, who, s)
+	case FormApprove:
+		return b.approved(ctx, who, s)
 	case FormNew:
 		return b.newSubmitted(ctx, who, s)
 	}
@@ -176,9 +195,27 @@ func (b *Bot) denied(ctx context.Context, who asker, s Submission) (map[string]s
 	}
 	id, digest, _ := strings.Cut(s.Ref, "|")
 	m, err := b.review(ctx, who, approvals.ReviewInput{
-		RequestID: id, Digest: digest, Reviewer: s.User, Decision: approvals.Deny, Comment: clip(reason, 1000),
+		RequestID: id, Digest: digest, Reviewer: s.User, Decision: approvals.Deny, Comment: clip(reason, 1000), Channel: who.channel,
 	})
 	return nil, b.answer(ctx, who, m, err)
+}
+
+// approved records an approval with its comment.
+func (b *Bot) approved(ctx context.Context, who asker, s Submission) (map[string]string, error) {
+	id, digest, _ := strings.Cut(s.Ref, "|")
+	m, err := b.review(ctx, who, approvals.ReviewInput{RequestID: id, Digest: digest, Reviewer: s.User, Decision: approvals.Approve,
+		Comment: clip(strings.TrimSpace(s.Values["comment"]), 1000), Channel: who.channel})
+	return nil, b.answer(ctx, who, m, err)
+}
+
+// approveForm asks for a comment, with what is at stake.
+func approveForm(l Locale, r approvals.Request, value string) Form {
+	return Form{
+		ID: FormApprove, Ref: value, Title: l.text(kApproveTitle, args{"id": plain(r.ID)}),
+		Submit: l.text(kApprove, nil), Cancel: l.text(kCancelForm, nil), Intro: []Span{plain(stake(l, r))},
+		Inputs: []Input{{ID: "comment", Label: l.text(kCommentLabel, nil), Hint: l.text(kCommentHint, nil),
+			Multi: true, Optional: true, MaxLen: 1000}},
+	}
 }
 
 // denyForm asks for the reason of a denial.
@@ -246,7 +283,7 @@ func endedAs(jobs []engine.Job) string {
 
 // mayStop lets the requester and the approvers of the cluster pause, resume and cancel.
 func (b *Bot) mayStop(ctx context.Context, who asker, r approvals.Request) error {
-	if r.Requester.ID == who.user.ID {
+	if r.Requester.ID == who.user.ID || slices.ContainsFunc(r.Barred, func(a approvals.Actor) bool { return a.ID == who.user.ID }) {
 		return nil
 	}
 	set, err := b.o.Requests.Approvers(ctx, r.Cluster)
@@ -256,6 +293,6 @@ func (b *Bot) mayStop(ctx context.Context, who asker, r approvals.Request) error
 	if slices.Contains(set, who.user.ID) {
 		return nil
 	}
-	return &engine.Problem{Code: "not_yours_to_stop", Text: "Only " + r.Requester.Name + ", who asked for it, and the approvers of " + r.Cluster + " may do this to " + r.ID + ".",
+	return &engine.Problem{Code: "not_yours_to_stop", Text: "Only " + answerTo(r).Name + ", who asked for it, and the approvers of " + r.Cluster + " may do this to " + r.ID + ".",
 		Next: "Ask one of them."}
 }

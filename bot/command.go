@@ -28,6 +28,7 @@ const (
 	VerbHistory  Verb = "history"
 	VerbWhoami   Verb = "whoami"
 	VerbVersion  Verb = "version"
+	VerbSchedule Verb = "schedule"
 )
 
 // argument says what stands after a verb.
@@ -40,6 +41,7 @@ const (
 	filterArgument
 	topicArgument
 	clusterArgument // optional
+	scheduleArguments
 )
 
 // grammar is every verb with its argument, in the order of the help.
@@ -58,6 +60,7 @@ var grammar = []struct {
 	{VerbCancel, idArgument},
 	{VerbRetry, idArgument},
 	{VerbHistory, hostArgument},
+	{VerbSchedule, scheduleArguments},
 	{VerbWhoami, noArgument},
 	{VerbVersion, noArgument},
 	{VerbHelp, topicArgument},
@@ -70,25 +73,28 @@ var listFilters = []string{"mine", "pending", "running"}
 // Parse reads back to the same Line.
 type Line struct {
 	Verb    Verb
-	Target  string // discover, plan, run, history, top: host or cluster
-	Request string // status, cancel, pause, resume, retry: R-7QK2
-	Filter  string // list
-	Topic   string // help
-	Now     bool   // pause: stop the running table instead of letting it end
-	After   string // run: the request whose thread the card belongs to; never typed by a person
-	Select  Select // plan, run
+	Target  string  // discover, plan, run, history, top: host or cluster
+	Request string  // status, cancel, pause, resume, retry: R-7QK2
+	Filter  string  // list
+	Topic   string  // help
+	Plan    Planned // schedule
+	Now     bool    // pause: stop the running table instead of letting it end
+	After   string  // run: the request whose thread the card belongs to; never typed by a person
+	Select  Select  // plan, run, schedule add and edit
 }
 
 // Select is what of a host is recycled and how. Zero values mean the cluster's settings.
 type Select struct {
-	Schemas  []string
-	Tables   []string
-	MinBytes int64   // what a table must give back at least
-	MinShare float64 // share of its size that a table must give back at least
-	Mode     rebuild.Mode
-	Parallel int
-	MaxLag   time.Duration
-	DryRun   bool
+	Schemas   []string
+	Tables    []string
+	MinBytes  int64   // what a table must give back at least
+	MinShare  float64 // share of its size that a table must give back at least
+	Mode      rebuild.Mode
+	Parallel  int
+	MaxLag    time.Duration
+	MaxTables int   // the biggest gains are kept
+	MaxBytes  int64 // to be rebuilt, as they are on disk
+	DryRun    bool
 }
 
 // flag is one option of the grammar. get answers nil when it is not set.
@@ -102,7 +108,10 @@ type flag struct {
 	get     func(l Line) []string
 }
 
-var planning = []Verb{VerbPlan, VerbRun}
+var (
+	planning   = []Verb{VerbPlan, VerbRun, VerbSchedule}
+	scheduling = []Verb{VerbSchedule}
+)
 
 // flags is every flag of the grammar.
 var flags = []flag{
@@ -127,6 +136,30 @@ var flags = []flag{
 	{name: "max-lag", verbs: planning, example: "10s", help: kFlagMaxLag,
 		set: func(l *Line, v string) bool { return assign(&l.Select.MaxLag, v, parseWait) },
 		get: func(l Line) []string { return one(l.Select.MaxLag > 0, l.Select.MaxLag.String()) }},
+	{name: "max-tables", verbs: planning, example: "20", help: kFlagMaxTables,
+		set: func(l *Line, v string) bool { return assign(&l.Select.MaxTables, v, parseCount) },
+		get: func(l Line) []string { return one(l.Select.MaxTables > 0, strconv.Itoa(l.Select.MaxTables)) }},
+	{name: "max-bytes", verbs: planning, example: "200GB", help: kFlagMaxBytes,
+		set: func(l *Line, v string) bool { return assign(&l.Select.MaxBytes, v, parseSize) },
+		get: func(l Line) []string { return one(l.Select.MaxBytes > 0, formatSize(l.Select.MaxBytes)) }},
+	{name: "cron", verbs: scheduling, example: `"0 2 * * sun"`, help: kFlagCron,
+		set: func(l *Line, v string) bool { return assign(&l.Plan.Timing.Cron, v, parseCron) },
+		get: func(l Line) []string { return one(l.Plan.Timing.Cron != "", l.Plan.Timing.Cron) }},
+	{name: "zone", verbs: scheduling, example: "Asia/Shanghai", help: kFlagZone,
+		set: func(l *Line, v string) bool { return assign(&l.Plan.Timing.Zone, v, parseZone) },
+		get: func(l Line) []string { return one(l.Plan.Timing.Zone != "", l.Plan.Timing.Zone) }},
+	{name: "window", verbs: scheduling, example: "4h", help: kFlagWindow,
+		set: func(l *Line, v string) bool { return assign(&l.Plan.Timing.Window, v, parseWait) },
+		get: func(l Line) []string { return one(l.Plan.Timing.Window > 0, l.Plan.Timing.Window.String()) }},
+	{name: "jitter", verbs: scheduling, example: "10m", help: kFlagJitter,
+		set: func(l *Line, v string) bool { return assign(&l.Plan.Timing.Jitter, v, parseWait) },
+		get: func(l Line) []string { return one(l.Plan.Timing.Jitter > 0, l.Plan.Timing.Jitter.String()) }},
+	{name: "lead", verbs: scheduling, example: "60m", help: kFlagLead,
+		set: func(l *Line, v string) bool { return assign(&l.Plan.Timing.Lead, v, parseWait) },
+		get: func(l Line) []string { return one(l.Plan.Timing.Lead > 0, l.Plan.Timing.Lead.String()) }},
+	{name: "missed", verbs: scheduling, example: "once", help: kFlagMissed,
+		set: func(l *Line, v string) bool { return assign(&l.Plan.Timing.Missed, v, parseMissed) },
+		get: func(l Line) []string { return one(l.Plan.Timing.Missed != "", string(l.Plan.Timing.Missed)) }},
 	{name: "dry-run", bare: true, verbs: []Verb{VerbRun}, help: kFlagDryRun,
 		set: func(l *Line, v string) bool { return assign(&l.Select.DryRun, v, strictBool) },
 		get: func(l Line) []string { return one(l.Select.DryRun, "") }},
@@ -139,7 +172,7 @@ var flags = []flag{
 }
 
 // synonyms are further names of flags.
-var synonyms = map[string]string{"min-gain": "min-bytes", "schemas": "schema", "tables": "table", "dryrun": "dry-run"}
+var synonyms = map[string]string{"schemas": "schema", "tables": "table", "dryrun": "dry-run"}
 
 // assign stores a value that was understood.
 func assign[T any](to *T, s string, parse func(string) (T, bool)) bool {
@@ -185,7 +218,7 @@ func one(set bool, v string) []string {
 // String writes the command in its plain form.
 func (l Line) String() string {
 	words := []string{string(l.Verb)}
-	for _, w := range []string{l.Target, l.Request, l.Filter, l.Topic} {
+	for _, w := range []string{string(l.Plan.Action), l.Plan.ID, l.Target, l.Request, l.Filter, l.Topic} {
 		if w != "" {
 			words = append(words, quote(w))
 		}

@@ -26,7 +26,7 @@ func (d *draft) discovered(ctx context.Context, s *scene) ([]Post, error) {
 	}
 	line, err := Parse(s.r.Command)
 	waits := err == nil && line.Verb == VerbRun
-	ps, err := s.post(s.name(), foundMessage(s.l, found, !waits))
+	ps, err := s.post(s.name(), foundMessage(s.l, found, !waits && s.person()))
 	if err != nil {
 		return nil, err
 	}
@@ -174,6 +174,6 @@ func (d *draft) follow(ctx context.Context, s *scene, line Line) ([]Post, error)
 	}
 	d.o.Log.Info("a run after its discovery was refused", zap.String("request", s.r.ID), zap.Error(err))
 	m := d.apology(s.l, err)
-	m.Blocks = append([]Block{{Text: append([]Span{mention(s.r.Requester), plain(" ")}, s.l.say(kNoPlanAfter, args{"command": code(slash + line.shown())})...)}}, m.Blocks...)
+	m.Blocks = append([]Block{{Text: append([]Span{mention(answerTo(s.r)), plain(" ")}, s.l.say(kNoPlanAfter, args{"command": code(slash + line.shown())})...)}}, m.Blocks...)
 	return s.post(s.name()+"/plan", m)
 }

@@ -162,7 +162,7 @@ func (s *scene) final() ([]Post, error) {
 
 // told mentions the requester and everybody who approved.
 func (s *scene) told() []Span {
-	out := []Span{mention(s.r.Requester)}
+	out := []Span{mention(answerTo(s.r))}
 	for _, v := range s.r.Reviews {
 		if v.Decision == approvals.Approve && v.Reviewer.ID != "policy" {
 			out = append(out, plain(" "), mention(v.Reviewer))
@@ -211,7 +211,7 @@ func (s *scene) lookEnded() ([]Post, error) {
 		k = kLookCancelled
 	}
 	b.summary(k, a)
-	b.text(append([]Span{mention(s.r.Requester), plain(" ")}, s.l.say(k, a)...)...)
+	b.text(append([]Span{mention(answerTo(s.r)), plain(" ")}, s.l.say(k, a)...)...)
 	for _, why := range reasonsOf(s.e.Data) {
 		b.text(plain("• " + why))
 	}

@@ -83,6 +83,8 @@ func (b *Bot) do(ctx context.Context, who asker, line Line) (Message, error) {
 		return b.want(ctx, who, line)
 	case VerbRetry:
 		return Message{}, b.retry(ctx, who, line.Request)
+	case VerbSchedule:
+		return b.schedule(ctx, who, line)
 	case VerbWhoami:
 		return b.whoami(ctx, who)
 	case VerbVersion:

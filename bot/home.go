@@ -43,7 +43,7 @@ func (b *Bot) Home(ctx context.Context, user approvals.Actor) (Message, error) {
 
 // waitsFor says whether a person could decide a pending request.
 func (b *Bot) waitsFor(ctx context.Context, r approvals.Request, user approvals.Actor) bool {
-	if r.Requester.ID == user.ID {
+	if r.Requester.ID == user.ID || slices.ContainsFunc(r.Barred, func(a approvals.Actor) bool { return a.ID == user.ID }) {
 		return false
 	}
 	set, err := b.o.Requests.Approvers(ctx, r.Cluster)

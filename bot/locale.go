@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,20 @@ type args map[string]Span
 
 // catalog holds every text in every language.
 var catalog = map[Locale]map[key]string{English: english, Chinese: chinese}
+
+var (
+	english = joined(englishMain, englishSchedules)
+	chinese = joined(chineseMain, chineseSchedules)
+)
+
+// joined is one catalog of several files.
+func joined(parts ...map[key]string) map[key]string {
+	all := map[key]string{}
+	for _, p := range parts {
+		maps.Copy(all, p)
+	}
+	return all
+}
 
 // template returns a text; a language that misses it falls back to English.
 func (l Locale) template(k key) string {
@@ -129,7 +144,7 @@ func when(t time.Time) Span { return Span{Time: t, Text: stamp(t)} }
 
 // mention names a person so that the platform tells them; policy and schedules are no people.
 func mention(a approvals.Actor) Span {
-	if a.ID == "" || a.ID == "policy" {
+	if _, is := a.Schedule(); is || a.ID == "" || a.ID == "policy" {
 		return plain(a.Name)
 	}
 	return Span{User: a.ID, Text: a.Name}

@@ -144,6 +144,9 @@ func flagNames(v Verb) []string {
 // argument reads a word that is not a flag.
 func (p *parser) argument(arg argument, t token) error {
 	p.args++
+	if arg == scheduleArguments {
+		return p.scheduleWord(t)
+	}
 	if p.args > 1 && (p.out.Verb == VerbRun || p.out.Verb == VerbPlan) {
 		if addPatterns(&p.out.Select.Tables, t.text) { // run db-prod-3 shop.orders
 			return nil
@@ -193,6 +196,9 @@ func (p *parser) choice(t token, to *string, words []string) error {
 
 // complete refuses a command whose argument is missing.
 func (p *parser) complete(arg argument) error {
+	if arg == scheduleArguments {
+		return p.scheduleComplete()
+	}
 	if p.args > 0 {
 		return nil
 	}
@@ -217,6 +223,9 @@ func (p *parser) example(f flag) string {
 	if p.out.Target != "" {
 		words[1] = p.out.Target
 	}
+	if p.out.Verb == VerbSchedule && p.out.Plan.Action != "" {
+		words[1] = strings.TrimSpace(string(p.out.Plan.Action) + " " + p.out.Plan.ID + p.out.Target)
+	}
 	if p.out.Request != "" {
 		words[1] = p.out.Request
 	}
@@ -237,7 +246,7 @@ func exampleOf(v Verb) string {
 	if i < 0 {
 		return ""
 	}
-	return map[argument]string{hostArgument: "db-prod-3", idArgument: "R-7QK2"}[grammar[i].arg]
+	return map[argument]string{hostArgument: "db-prod-3", idArgument: "R-7QK2", scheduleArguments: "add db-prod-3"}[grammar[i].arg]
 }
 
 // Misread is a command line that was not understood, told so that a person can put it right.

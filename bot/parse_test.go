@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"mysql-recycler/approvals"
 	"mysql-recycler/engine/rebuild"
 )
 
@@ -48,7 +49,16 @@ func TestParseUnderstandsWhatChatsDoToCommands(t *testing.T) {
 		"tables as words":         {"run db-prod-3 shop.orders", func() Line { l := run; l.Select.Tables = []string{"shop.orders"}; return l }()},
 		"everything": {`run db-prod-3 --schema shop,crm* --table shop.order* --table "audit log" --min-bytes 64MB --min-share 20% --mode binlog-off --parallel=2 --max-lag 90s --dry-run`,
 			full},
-		"synonym":            {"run db-prod-3 --min-gain 1GiB", func() Line { l := run; l.Select.MinBytes = 1 << 30; return l }()},
+		"synonym":   {"run db-prod-3 --schemas shop", shop},
+		"caps":      {"run db-prod-3 --max-tables 20 --max-bytes 2GiB", func() Line { l := run; l.Select.MaxTables, l.Select.MaxBytes = 20, 2<<30; return l }()},
+		"schedules": {"schedule", Line{Verb: VerbSchedule, Plan: Planned{Action: ScheduleList}}},
+		"schedule add": {"schedule add db-prod-3 —cron “0 2 * * SUN” --zone Asia/Shanghai --window 4h --missed once --schema shop", func() Line {
+			l := shop
+			l.Verb = VerbSchedule
+			l.Plan = Planned{Action: ScheduleAdd, Timing: approvals.Timing{Cron: "0 2 * * SUN", Zone: "Asia/Shanghai", Window: 4 * time.Hour, Missed: approvals.MissedOnce}}
+			return l
+		}()},
+		"schedule skip":      {"schedule skip s7qko", Line{Verb: VerbSchedule, Plan: Planned{Action: ScheduleSkip, ID: "S-7QK0"}}},
 		"id folded":          {"status r7qk2", Line{Verb: VerbStatus, Request: "R-7QK2"}},
 		"id without R":       {"cancel 7qk2", Line{Verb: VerbCancel, Request: "R-7QK2"}},
 		"id with R inside":   {"cancel R7K2", Line{Verb: VerbCancel, Request: "R-R7K2"}},

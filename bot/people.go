@@ -44,6 +44,15 @@ func (b *Bot) noRequest(ctx context.Context, id string) error {
 	return m
 }
 
+// answerTo is who is told what became of a request: who asked for it, or the author of the schedule
+// that did.
+func answerTo(r approvals.Request) approvals.Actor {
+	if _, is := r.Requester.Schedule(); is && len(r.Barred) > 0 {
+		return r.Barred[0]
+	}
+	return r.Requester
+}
+
 // mayApprove names who may decide a request, without its requester; empty when that is not known
 // now. Names are plain words: a card that waits must not ping a whole group.
 func (b *Bot) mayApprove(ctx context.Context, r approvals.Request) string {

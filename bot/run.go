@@ -84,6 +84,7 @@ func (b *Bot) plan(ctx context.Context, who asker, line Line) (engine.Plan, engi
 		Target: t, Filter: tablespace.Filter{Schemas: s.Schemas, Tables: s.Tables},
 		Mode: s.Mode, MinGain: s.MinBytes, MinShare: s.MinShare, Parallel: s.Parallel, MaxLag: s.MaxLag,
 	})
+	keepBiggest(&p, s)
 	var no *engine.Problem
 	if err == nil || (errors.As(err, &no) && no.Code == "nothing_to_do") {
 		if typo := b.unknownName(ctx, t, line); typo != nil {
@@ -91,6 +92,24 @@ func (b *Bot) plan(ctx context.Context, who asker, line Line) (engine.Plan, engi
 		}
 	}
 	return p, t, err
+}
+
+// keepBiggest leaves of each host only as many tables, and as many bytes to rebuild, as were asked
+// for. Steps are in the order of their gain.
+func keepBiggest(p *engine.Plan, s Select) {
+	for i := range p.Hosts {
+		var kept []engine.PlannedStep
+		var bytes int64
+		for _, st := range p.Hosts[i].Steps {
+			if s.MaxTables > 0 && len(kept) == s.MaxTables || s.MaxBytes > 0 && bytes+st.Bytes > s.MaxBytes {
+				continue
+			}
+			bytes += st.Bytes
+			st.Seq = len(kept) + 1
+			kept = append(kept, st)
+		}
+		p.Hosts[i].Steps = kept
+	}
 }
 
 // unknownName finds a schema or table that was spelled out and is not on the host. Without it a

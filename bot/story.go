@@ -26,6 +26,12 @@ type scene struct {
 	actor approvals.Actor // who did it; zero: the engine
 }
 
+// person says whether a person asked, and not a schedule.
+func (s *scene) person() bool {
+	_, is := s.r.Requester.Schedule()
+	return !is
+}
+
 // step is the event's table.
 func (s *scene) step() (engine.Step, bool) {
 	for _, st := range s.job.Steps {
@@ -40,6 +46,8 @@ func (s *scene) step() (engine.Step, bool) {
 // what somebody may want to know at three in the morning.
 func (d *draft) story(ctx context.Context, s *scene) ([]Post, error) {
 	switch s.e.Kind {
+	case approvals.EventScheduleSkipped:
+		return nil, d.scheduleTold(s.e)
 	case engine.EventRequestCreated:
 		return s.fullPlan()
 	case engine.EventRequestReviewed, engine.EventRequestDenied, engine.EventRequestExpired, engine.EventRequestSuperseded:
@@ -105,7 +113,7 @@ func (s *scene) decision() ([]Post, error) {
 			v = x
 		}
 	}
-	a := args{"id": code(s.r.ID), "by": plain(v.Reviewer.Name), "who": mention(s.r.Requester), "reason": plain(clip(v.Comment, 1000)),
+	a := args{"id": code(s.r.ID), "by": plain(v.Reviewer.Name), "who": mention(answerTo(s.r)), "reason": plain(clip(v.Comment, 1000)),
 		"n": plainInt(approvalsOf(s.r)), "m": plainInt(s.r.MinApprovals)}
 	switch s.e.Kind {
 	case engine.EventRequestReviewed:
@@ -113,6 +121,9 @@ func (s *scene) decision() ([]Post, error) {
 	case engine.EventRequestDenied:
 		return s.said(kThreadDenied, a)
 	case engine.EventRequestExpired:
+		if !s.person() {
+			return nil, nil // the slot that is skipped says it
+		}
 		return s.said(kThreadExpired, a)
 	}
 	var data struct {

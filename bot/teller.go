@@ -104,10 +104,7 @@ func (t *Teller) tell(ctx context.Context) (int, error) {
 	d := draft{Teller: t, reqs: map[string]approvals.Request{}, jobs: map[string][]engine.Job{}, at: map[string]int{}}
 	upto := events[len(events)-1].Seq
 	for _, e := range events {
-		if e.RequestID == "" {
-			continue
-		}
-		err := d.event(ctx, e)
+		err := d.any(ctx, e)
 		if err == nil {
 			continue
 		}
@@ -136,6 +133,18 @@ type draft struct {
 	order  []string // requests whose card changes, in order
 	thread []Post
 	at     map[string]int // key to place in thread: a later state of a post replaces an earlier one
+}
+
+// any tells one event of whatever kind.
+func (d *draft) any(ctx context.Context, e engine.Event) error {
+	if e.RequestID != "" {
+		return d.event(ctx, e)
+	}
+	switch e.Kind {
+	case approvals.EventScheduleChanged, approvals.EventScheduleSkipped, approvals.EventScheduleLate:
+		return d.scheduleTold(e)
+	}
+	return nil
 }
 
 // event tells one event in its request's thread and marks the card as changed.

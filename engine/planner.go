@@ -127,7 +127,7 @@ func (p *Planner) freeze(s PlanSpec, d Discovery) (HostPlan, error) {
 	}
 	steps, left := p.steps(s, d)
 	if len(steps) == 0 {
-		return HostPlan{}, &Problem{Code: "nothing_to_do", Text: nothingToDo(s, left), Next: "A smaller --min-gain or --min-share offers more tables."}
+		return HostPlan{}, &Problem{Code: "nothing_to_do", Text: nothingToDo(s, left), Next: "A smaller --min-bytes or --min-share offers more tables."}
 	}
 	return HostPlan{
 		Name: s.Target.Host.Name, Addr: in.Addr, Identity: in.Identity, Role: in.Role,

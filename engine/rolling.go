@@ -85,7 +85,7 @@ func (p *Planner) member(ctx context.Context, s PlanSpec, in topology.Instance) 
 // nobody is the problem of a cluster in which no server has anything to do.
 func nobody(cluster string, left []LeftOut) *Problem {
 	no := &Problem{Code: "nothing_to_do", Text: "No server of " + cluster + " has a table to rebuild.",
-		Next: "A smaller --min-gain or --min-share offers more tables."}
+		Next: "A smaller --min-bytes or --min-share offers more tables."}
 	for _, l := range left {
 		no.Reasons = append(no.Reasons, l.Name+": "+l.Reason)
 	}

@@ -30,11 +30,17 @@ func (f *Fence) runStopped(ctx context.Context, t Task, h Hooks) (res Result, er
 		return Result{Outcome: Failed}, err
 	}
 	if err := waitPurged(ctx, f.srv); err != nil {
+		if ctx.Err() != nil {
+			return stopped(ctx, Result{})
+		}
 		return Result{Outcome: Failed}, err
 	}
 	var rows RowCheck
 	if t.CheckRows {
 		if rows.Before, err = f.count(ctx, t); err != nil {
+			if ctx.Err() != nil {
+				return stopped(ctx, Result{})
+			}
 			return Result{Outcome: Failed}, err
 		}
 	}
@@ -43,6 +49,9 @@ func (f *Fence) runStopped(ctx context.Context, t Task, h Hooks) (res Result, er
 		return res, err
 	}
 	if rows.After, err = f.count(ctx, t); err != nil {
+		if ctx.Err() != nil {
+			return res, nil // the table is done; who stopped it now gets no second count
+		}
 		return res, err
 	}
 	res.Rows = &rows
@@ -53,10 +62,14 @@ func (f *Fence) runStopped(ctx context.Context, t Task, h Hooks) (res Result, er
 	return res, nil
 }
 
-// count counts the rows on the executing session.
+// count counts the rows on the executing session. It can take minutes, so the end of ctx kills it
+// like the rebuild itself.
 func (f *Fence) count(ctx context.Context, t Task) (int64, error) {
 	var n int64
-	if err := f.sess.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+dbconn.QuoteName(t.Schema, t.Table)).Scan(&n); err != nil {
+	query := "SELECT " + Tag(t.Job, t.Step) + " COUNT(*) FROM " + dbconn.QuoteName(t.Schema, t.Table)
+	w := &watch{f: f, t: t, tell: func(Progress) {}, gauge: newGauge(f.srv, t, f.sess.ID),
+		send: func(ctx context.Context) error { return f.sess.QueryRowContext(ctx, query).Scan(&n) }}
+	if err := w.run(ctx); err != nil {
 		return 0, failure(fmt.Errorf("count the rows of %s.%s: %w", t.Schema, t.Table, err))
 	}
 	return n, nil

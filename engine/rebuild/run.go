@@ -29,8 +29,8 @@ func (f *Fence) Run(ctx context.Context, t Task, h Hooks) (Result, error) {
 			return res, err
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return Result{Outcome: Killed}, stopped(ctx)
+	if ctx.Err() != nil {
+		return stopped(ctx, Result{})
 	}
 	if t.Method.StopSQL {
 		return f.runStopped(ctx, t, h)
@@ -38,9 +38,14 @@ func (f *Fence) Run(ctx context.Context, t Task, h Hooks) (Result, error) {
 	return f.tries(ctx, t, h)
 }
 
-// stopped is the error of a rebuild that its owner ended before or while it ran.
-func stopped(ctx context.Context) *Error {
-	return &Error{Class: ClassKilled, Text: situations[1317].text, Err: context.Cause(ctx)}
+// stopped is the end of a rebuild whose owner ended it before its statement was sent.
+func stopped(ctx context.Context, res Result) (Result, error) {
+	res.Outcome, res.After = Killed, res.Before
+	e := &Error{Class: ClassKilled, Text: "The rebuild was stopped before its statement was sent; nothing was done.", Err: context.Cause(ctx)}
+	if errors.Is(e.Err, ErrLeave) {
+		res.Outcome = Left
+	}
+	return res, e
 }
 
 // firstPause is the pause before the second try; it doubles with each further one.
@@ -57,7 +62,7 @@ func (f *Fence) tries(ctx context.Context, t Task, h Hooks) (Result, error) {
 			return res, err
 		}
 		if !sleep(ctx, pause) {
-			return Result{Outcome: Killed, Before: res.Before, Tries: try}, stopped(ctx)
+			return stopped(ctx, res)
 		}
 		if h.Again != nil {
 			if err := h.Again(ctx, e); err != nil {
@@ -80,26 +85,33 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// once prepares the session, asks, marks and runs the statement one time.
+// once prepares the session, asks, marks and runs the statement one time. Cancelling a context
+// breaks the connection it is used on, and the lock with it, so the session's own short statements
+// run with a context of their own and ctx is looked at between them.
 func (f *Fence) once(ctx context.Context, t Task, h Hooks) (Result, error) {
 	res := Result{Outcome: Failed}
-	before, err := f.prepare(ctx, t)
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), ownLimit)
+	defer cancel()
+	before, err := f.prepare(own, t)
 	if err != nil {
 		return res, err
 	}
-	mark, err := f.mark(ctx, t)
+	mark, err := f.mark(own, t)
 	if err != nil {
 		return res, failure(err)
 	}
 	res.Before = mark.BeforeBytes
-	if err := h.Permit(ctx, f.sess); err != nil {
+	if err := h.Permit(ctx, f.sess); err != nil && ctx.Err() == nil {
 		return res, &Error{Class: ClassRefused, Text: "The guard refused the server; nothing was done.", Err: err}
 	}
-	if err := h.Begin(ctx, mark); err != nil {
+	if ctx.Err() != nil {
+		return stopped(ctx, res)
+	}
+	if err := h.Begin(ctx, mark); err != nil && ctx.Err() == nil {
 		return res, fmt.Errorf("store the mark of %s.%s: %w", t.Schema, t.Table, err)
 	}
 	// Storing the mark took a moment. What this statement reads is as close to the ALTER as it gets.
-	now, err := f.readBack(ctx)
+	now, err := f.readBack(own)
 	if err != nil {
 		return res, failure(err)
 	}
@@ -107,16 +119,19 @@ func (f *Fence) once(ctx context.Context, t Task, h Hooks) (Result, error) {
 		return res, err
 	}
 	if ctx.Err() != nil {
-		return Result{Outcome: Killed, Before: res.Before}, stopped(ctx)
+		return stopped(ctx, res)
 	}
 	t.Mark = mark
 	return f.execute(ctx, t, h, res)
 }
 
+// ownLimit bounds what a session does before its statement, hooks included.
+const ownLimit = 2 * time.Minute
+
 // execute sends the statement and finds out how it ended.
 func (f *Fence) execute(ctx context.Context, t Task, h Hooks, res Result) (Result, error) {
 	start := time.Now()
-	w := &watch{f: f, t: t, tell: h.Progress, gauge: newGauge(f.srv, t, f.sess.ID)}
+	w := &watch{f: f, t: t, send: func(ctx context.Context) error { return f.send(ctx, t) }, tell: h.Progress, gauge: newGauge(f.srv, t, f.sess.ID)}
 	err := w.run(ctx)
 	res.Took = time.Since(start)
 	switch {

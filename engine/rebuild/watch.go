@@ -14,6 +14,7 @@ import (
 type watch struct {
 	f     *Fence
 	t     Task
+	send  func(context.Context) error // runs the statement, which carries the task's tag
 	tell  func(Progress)
 	gauge *gauge
 
@@ -37,7 +38,7 @@ func (w *watch) run(ctx context.Context) error {
 	var g errgroup.Group
 	g.Go(func() error {
 		defer close(ended)
-		result = w.f.send(running, w.t)
+		result = w.send(running)
 		return nil
 	})
 	g.Go(func() error {

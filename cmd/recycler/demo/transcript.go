@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -93,15 +94,15 @@ func block(b *strings.Builder, o obj) {
 	case "header":
 		fmt.Fprintf(b, "%s\n", inner(o["text"]))
 	case "section":
-		if t := inner(o["text"]); t != "" {
+		if t := spoken(inner(o["text"])); t != "" {
 			fmt.Fprintf(b, "%s\n", t)
 		}
 		for _, f := range list(o["fields"]) {
-			fmt.Fprintf(b, "%s\n", strings.ReplaceAll(inner(f), "\n", ": "))
+			fmt.Fprintf(b, "%s\n", strings.ReplaceAll(spoken(inner(f)), "\n", ": "))
 		}
 	case "context":
 		for _, e := range list(o["elements"]) {
-			fmt.Fprintf(b, "%s\n", inner(e))
+			fmt.Fprintf(b, "%s\n", spoken(inner(e)))
 		}
 	case "actions":
 		for _, e := range list(o["elements"]) {
@@ -116,6 +117,14 @@ func block(b *strings.Builder, o obj) {
 		}
 	}
 }
+
+var (
+	dates = regexp.MustCompile(`<!date\^[^|>]*\|([^>]*)>`)
+	marks = strings.NewReplacer("*", "", "`", "", "&lt;", "<", "&gt;", ">", "&amp;", "&")
+)
+
+// spoken is mrkdwn as it reads, without its marks.
+func spoken(s string) string { return marks.Replace(dates.ReplaceAllString(s, "$1")) }
 
 // rich writes one part of a rich text block.
 func rich(b *strings.Builder, o obj) {

@@ -7,6 +7,7 @@ import "time"
 type Config struct {
 	Slack     Slack     `yaml:"slack"`
 	Storage   Storage   `yaml:"storage"`
+	Node      Node      `yaml:"node"`
 	Log       Log       `yaml:"log"`
 	Language  Language  `yaml:"language"`
 	Approvals Approvals `yaml:"approvals"`
@@ -39,9 +40,23 @@ type Slack struct {
 
 // Storage is where requests, jobs and events are kept.
 type Storage struct {
-	// URL is sqlite://PATH with an absolute path on a local disk; RECYCLER_STORAGE_URL overrides it.
+	// URL is sqlite://PATH with an absolute path on a local disk, for processes of one machine, or
+	// postgres://USER:PASSWORD@HOST/DATABASE; RECYCLER_STORAGE_URL overrides it. It never prints.
 	// Defaults to "sqlite:///var/lib/recycler/state.db".
-	URL string `yaml:"url"`
+	URL Secret `yaml:"url"`
+	// URLFile is a file that holds the URL instead; RECYCLER_STORAGE_URL_FILE overrides it.
+	URLFile string `yaml:"url_file"`
+}
+
+// Node is what this process does among those that share one database.
+type Node struct {
+	// Roles are bot (talks to Slack; one of them is active at a time, the others wait), worker (runs
+	// jobs) and api (answers HTTP, when api.listen is set). The flag --roles overrides them.
+	// Defaults to ["bot","worker","api"].
+	Roles []string `yaml:"roles"`
+	// Regions are those whose servers this process reaches as a worker; empty: all of the
+	// configuration. The flag --regions overrides them.
+	Regions []string `yaml:"regions"`
 }
 
 // Log is what the process writes to standard error.

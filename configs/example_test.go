@@ -81,7 +81,7 @@ var defaultsTo = regexp.MustCompile(`Defaults to\s+(\S+?)\.?(\s|$)`)
 func TestDocCommentsTellTheDefaults(t *testing.T) {
 	t.Parallel()
 	values := map[string]reflect.Value{}
-	for _, v := range []any{Defaults(), DefaultCluster(), Defaults().Slack, Defaults().Storage, Defaults().Log,
+	for _, v := range []any{Defaults(), DefaultCluster(), Defaults().Slack, Defaults().Storage, Defaults().Node, Defaults().Log,
 		Defaults().Language, Defaults().Approvals, Defaults().Approvals.Approvers, Defaults().Engine, Defaults().API, Defaults().MySQL,
 		Defaults().MySQL.TLS, DefaultCluster().Rebuild, DefaultCluster().Limits, DefaultCluster().Policy,
 		DefaultCluster().External, Host{}} {
@@ -119,12 +119,14 @@ func compareDoc(t *testing.T, path, doc string, v reflect.Value) int {
 			require.NoError(t, err, path)
 			require.Equal(t, want, d, path)
 			return 1
+		case Secret:
+			text = strconv.Quote(d.Reveal())
 		case Size:
 			text = strconv.Quote(d.String())
 		case string:
 			text = strconv.Quote(d)
 		case []string:
-			text = fmt.Sprintf("%q", d)
+			text = strings.ReplaceAll(fmt.Sprintf("%q", d), " ", ",")
 		default:
 			text = fmt.Sprint(d)
 		}

@@ -34,18 +34,19 @@ func Variables() map[string]string {
 		"RECYCLER_DB_PASSWORD_FILE":     "mysql.password_file",
 		"RECYCLER_LOG_LEVEL":            "log.level",
 		"RECYCLER_STORAGE_URL":          "storage.url",
+		"RECYCLER_STORAGE_URL_FILE":     "storage.url_file",
 	}
 }
 
 // Load reads the file at path and the variables of env (as os.Environ gives them), and returns
 // the whole configuration, checked, or an *Error with every mistake. Secret files are read and
 // must be there; paths in the file are relative to its folder.
-func Load(path string, env []string) (Config, error) {
+func Load(path string, env []string, opts ...Option) (Config, error) {
 	k := koanf.New(delim)
 	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
 		return Config{}, readError(path, err)
 	}
-	cfg, m := build(k, path, env)
+	cfg, m := build(k, path, env, opts...)
 	if len(m) > 0 {
 		return Config{}, &Error{File: path, Mistakes: m}
 	}
@@ -53,11 +54,14 @@ func Load(path string, env []string) (Config, error) {
 }
 
 // build decodes, inherits, reads secret files and validates, noting every mistake.
-func build(k *koanf.Koanf, path string, environ []string) (Config, mistakes) {
+func build(k *koanf.Koanf, path string, environ []string, opts ...Option) (Config, mistakes) {
 	var m mistakes
 	overlay(&m, k, environ)
 	cfg := Defaults()
 	decode(&m, "", k.Raw(), reflect.ValueOf(&cfg).Elem())
+	for _, opt := range opts {
+		opt(&cfg)
+	}
 	cfg.inherit()
 	cfg.anchor(filepath.Dir(path))
 	cfg.readSecrets(&m)
@@ -138,7 +142,7 @@ func (c *Config) anchor(dir string) {
 			}
 		}
 	}
-	at(&c.Slack.BotTokenFile, &c.Slack.AppTokenFile, &c.API.TLSCert, &c.API.TLSKey)
+	at(&c.Slack.BotTokenFile, &c.Slack.AppTokenFile, &c.Storage.URLFile, &c.API.TLSCert, &c.API.TLSKey)
 	at(&c.MySQL.PasswordFile, &c.MySQL.TLS.CA, &c.MySQL.TLS.Cert, &c.MySQL.TLS.Key)
 	for i := range c.Clusters {
 		l := &c.Clusters[i]
@@ -163,6 +167,10 @@ func (c *Config) readSecrets(m *mistakes) {
 	}
 	one("slack.bot_token", &c.Slack.BotToken, c.Slack.BotTokenFile)
 	one("slack.app_token", &c.Slack.AppToken, c.Slack.AppTokenFile)
+	if c.Storage.URLFile != "" && c.Storage.URL.Reveal() == defaultStorage {
+		c.Storage.URL = Secret{} // a default is not a second place
+	}
+	one("storage.url", &c.Storage.URL, c.Storage.URLFile)
 	tried := c.MySQL.Password
 	one("mysql.password", &tried, c.MySQL.PasswordFile)
 	for i := range c.Clusters {

@@ -53,7 +53,8 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 	t.Parallel()
 	got := wrong(t, `
 slack: {bot_token: 12345, app_tokn: xapp-1, api_url: "http://slack.example.net/api/", sockets: 1.5}
-storage: {url: "postgres://u:hunter2@db/x"}
+storage: {url: "mysql://u:hunter2@db/x"}
+node: {roles: [bot, wroker, bot], regions: [eu]}
 log: {level: inof}
 language: {channels: {general: zh, C1: fr}}
 approvals: {expires: 10}
@@ -96,10 +97,13 @@ clusters:
 		`clusters[0].limits.disk_free: "lots" is not a size; write a number with a unit, for example 64MiB or 2GiB`,
 		"clusters[1].policy.allow_primary: expected true or false, got text",
 		"Clusters: unknown key; did you mean clusters?",
-		"surprise: unknown key; known here: slack, storage, log, language, approvals, engine, api, alerts, mysql, clusters",
+		"surprise: unknown key; known here: slack, storage, node, log, language, approvals, engine, api, alerts, mysql, clusters",
 		"slack.app_token: is missing; set it in RECYCLER_SLACK_APP_TOKEN, in RECYCLER_SLACK_APP_TOKEN_FILE, or as slack.app_token_file",
 		"slack.api_url: would send the tokens in plain text; use https",
-		"storage.url: this version keeps its state in SQLite only; write sqlite:///absolute/path/state.db",
+		"storage.url: must begin with sqlite:// or postgres://, for example sqlite:///var/lib/recycler/state.db",
+		`node.roles[1]: "wroker" is unknown; did you mean worker?`,
+		"node.roles[2]: bot is listed twice",
+		`node.regions[0]: "eu" is unknown; write default`,
 		`log.level: "inof" is unknown; did you mean info?`,
 		`language.channels.C1: "C1" is not a channel id (C… or G…)`,
 		`language.channels.C1: "fr" is unknown; write en, zh`,
@@ -187,7 +191,7 @@ func TestEnvironmentBeatsFile(t *testing.T) {
 	require.Equal(t, "xapp-mounted", c.Slack.AppToken.Reveal())
 	require.Equal(t, "http://127.0.0.1:8080/api/", c.Slack.APIURL)
 	require.Equal(t, "debug", c.Log.Level)
-	require.Equal(t, "sqlite:///tmp/x.db", c.Storage.URL)
+	require.Equal(t, "sqlite:///tmp/x.db", c.Storage.URL.Reveal())
 	password, err := c.Clusters[0].MySQL.Secret()
 	require.NoError(t, err)
 	require.Equal(t, "hunter2", password)
@@ -234,7 +238,7 @@ func TestNoSecretInMistakes(t *testing.T) {
 	for _, text := range []string{
 		"slack: {bot_token: hunter2}", "slack: {bot_token: [hunter2]}", "slack: {bot_token: {hunter2: 1}}",
 		"slack: {bot_token: xoxb-hunter2, bot_token_file: x}", "mysql: {password: [hunter2]}",
-		"storage: {url: 'postgres://u:hunter2@h/d'}", "storage: {url: 'postgres://u:hunter2%zz@h/d'}",
+		"storage: {url: 'mysql://u:hunter2@h/d'}", "storage: {url: 'postgres://u:hunter2@h'}", "storage: {url: 'postgres://u:hunter2%zz@h/d'}",
 		"slack: {api_url: 'https://u:hunter2@h/'}", "mysql: {password: !!int hunter2}", "slack: {api_url: 'https://u:hunter2%zz@h/'}",
 	} {
 		for _, line := range wrong(t, text) {

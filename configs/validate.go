@@ -18,8 +18,9 @@ var (
 
 // validate checks every section; what it refuses would fail later and worse.
 func (c *Config) validate(m *mistakes) {
-	c.Slack.validate(m)
+	c.Slack.validate(m, c.Node.chats())
 	c.Storage.validate(m)
+	c.Node.validate(m, c.Clusters)
 	oneOf(m, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(m, "log.format", c.Log.Format, "json", "console")
 	oneOf(m, "language.default", c.Language.Default, "en", "zh")
@@ -43,9 +44,13 @@ func (c *Config) validate(m *mistakes) {
 	c.unique(m)
 }
 
-func (s Slack) validate(m *mistakes) {
-	checkToken(m, "slack.bot_token", s.BotToken, s.BotTokenFile, "xoxb-", "RECYCLER_SLACK_BOT_TOKEN")
-	checkToken(m, "slack.app_token", s.AppToken, s.AppTokenFile, "xapp-", "RECYCLER_SLACK_APP_TOKEN")
+func (s Slack) validate(m *mistakes, needed bool) {
+	if needed || s.BotToken.Set() {
+		checkToken(m, "slack.bot_token", s.BotToken, s.BotTokenFile, "xoxb-", "RECYCLER_SLACK_BOT_TOKEN")
+	}
+	if needed || s.AppToken.Set() {
+		checkToken(m, "slack.app_token", s.AppToken, s.AppTokenFile, "xapp-", "RECYCLER_SLACK_APP_TOKEN")
+	}
 	if u := webURL(m, "slack.api_url", s.APIURL); u != nil && u.Scheme == "http" && !loopback(u.Hostname()) {
 		m.addf("slack.api_url", "would send the tokens in plain text; use https")
 	}
@@ -59,20 +64,6 @@ func checkToken(m *mistakes, path string, t Secret, from, prefix, variable strin
 		m.addf(path, "is not such a token; it begins with %s", prefix)
 	case !t.Set() && from == "" && !m.has(path):
 		m.addf(path, "is missing; set it in %s, in %s_FILE, or as %s_file", variable, variable, path)
-	}
-}
-
-func (s Storage) validate(m *mistakes) {
-	u, err := url.Parse(s.URL)
-	switch {
-	case err != nil: // the text is left out: a URL can hold a password
-		m.addf("storage.url", "is not a URL")
-	case u.Scheme != "sqlite":
-		m.addf("storage.url", "this version keeps its state in SQLite only; write sqlite:///absolute/path/state.db")
-	case u.Host != "" || !strings.HasPrefix(u.Path, "/") || strings.HasSuffix(u.Path, "/"):
-		m.addf("storage.url", "needs the absolute path of a file after sqlite://, for example sqlite:///var/lib/recycler/state.db")
-	case u.RawQuery != "" || u.Fragment != "":
-		m.addf("storage.url", "takes a path and nothing else")
 	}
 }
 

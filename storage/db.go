@@ -112,7 +112,7 @@ func (db *DB) InTx(ctx context.Context, fn func(ctx context.Context, tx Tx) erro
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	return finish(ctx, tx, end, fn)
+	return finish(ctx, tx, end, fenced(fn))
 }
 
 // Read runs fn in a transaction that sees one state of the database and cannot write.
@@ -121,7 +121,7 @@ func (db *DB) Read(ctx context.Context, fn func(ctx context.Context, tx Tx) erro
 	if err != nil {
 		return fmt.Errorf("begin reading: %w", err)
 	}
-	return finish(ctx, tx, end, fn)
+	return finish(ctx, tx, end, fenced(fn))
 }
 
 // finish runs fn and ends its transaction, also when fn panics.

@@ -65,20 +65,8 @@ func older(t *testing.T, path string) {
 	create(t, s, recycle("R-AAAA", "h"))
 	_, err := raw(db).ExecContext(t.Context(), "DELETE FROM goose_db_version WHERE version_id = (SELECT MAX(version_id) FROM goose_db_version)")
 	require.NoError(t, err)
-	var triggers []string
-	rows, err := raw(db).QueryContext(t.Context(), "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name NOT LIKE 'river%'")
+	_, err = raw(db).ExecContext(t.Context(), "DROP TABLE bot_leases")
 	require.NoError(t, err)
-	for rows.Next() {
-		var name string
-		require.NoError(t, rows.Scan(&name))
-		triggers = append(triggers, name)
-	}
-	require.NoError(t, rows.Err())
-	require.NoError(t, rows.Close())
-	for _, name := range triggers {
-		_, err := raw(db).ExecContext(t.Context(), "DROP TRIGGER "+name)
-		require.NoError(t, err)
-	}
 	_, err = raw(db).ExecContext(t.Context(), "DELETE FROM schema_history")
 	require.NoError(t, err)
 }

@@ -19,7 +19,7 @@ func TestPostgres(t *testing.T) {
 		"ReviewNeedsWorkAndQueue": TestReviewNeedsWorkAndQueue, "TwoApprovalsAndDenial": TestTwoApprovalsAndDenial,
 		"BusyHost": TestBusyHost, "OneDecisionWins": TestOneDecisionWins, "NewID": TestNewID,
 		"JournalStepRoundTrip": TestJournalStepRoundTrip, "SettingKeepsFirstValue": TestSettingKeepsFirstValue,
-		"LeaseFencing": TestLeaseFencing, "LeaseDatabaseClock": TestLeaseDatabaseClock, "OneTakes": TestOneTakes,
+		"LeaseFencing": TestLeaseFencing, "BotLease": TestBotLease, "LeaseDatabaseClock": TestLeaseDatabaseClock, "OneTakes": TestOneTakes,
 		"Discoveries": TestDiscoveries, "OutboxRevisions": TestOutboxRevisions,
 		"OutboxRoutine": TestOutboxRoutineNeverHidesADecision, "OutboxOrder": TestOutboxOrder, "OutboxPrune": TestOutboxPrune,
 		"OutboxPruneKeepsLiveStories": TestOutboxPruneKeepsLiveStories, "Inbox": TestInbox, "ListsAndWants": TestListsAndWants,

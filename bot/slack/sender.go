@@ -64,6 +64,9 @@ func (s *sender) wakeUp() {
 func (s *sender) run(ctx, work context.Context) error {
 	work, stop := context.WithCancel(work)
 	defer stop()
+	s.mu.Lock()
+	clear(s.shown) // another process may have edited since an earlier run
+	s.mu.Unlock()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

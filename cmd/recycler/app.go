@@ -45,7 +45,7 @@ type stores struct {
 
 // newApp opens the database and builds the parts. Nothing is sent and nothing runs before run.
 func newApp(ctx context.Context, c configs.Config, t *targets, log *zap.Logger) (*app, error) {
-	db, err := storage.Open(ctx, c.Storage.URL, log.Named("storage"), storage.WithProgram(buildVersion()))
+	db, err := storage.Open(ctx, c.Storage.URL.Reveal(), log.Named("storage"), storage.WithProgram(buildVersion()))
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +80,9 @@ func (a *app) wire(t *targets) error {
 	a.stores = stores{
 		requests: storage.NewRequests(a.db, a.queue.Enqueue, t.region), facts: storage.NewFacts(a.db),
 		outbox: storage.NewOutbox(a.db), inbox: storage.NewInbox(a.db),
+	}
+	if !c.Node.Has(configs.RoleBot) && !c.Node.Has(configs.RoleAPI) {
+		return nil // a worker has nothing to say: facts go to the log of events, the active bot tells them
 	}
 	a.slack, err = slack.New(slack.Options{
 		BotToken: c.Slack.BotToken.Reveal(), AppToken: c.Slack.AppToken.Reveal(), APIURL: c.Slack.APIURL,
@@ -122,16 +125,6 @@ func guardsOf(t *targets) func(string) *guard.Guard {
 	}
 }
 
-// regions are the queues this process works: those of its clusters, with the configured number of
-// hosts at once in each.
-func regions(c configs.Config) map[string]int {
-	m := map[string]int{}
-	for _, cl := range c.Clusters {
-		m[cl.Region] = c.Engine.Workers
-	}
-	return m
-}
-
 // channels are the rooms commands are taken from: a cluster is worked on from its own channels.
 func channels(c configs.Config) map[string]bot.Channel {
 	m := map[string]bot.Channel{}
@@ -163,12 +156,11 @@ func (a *app) run(ctx context.Context) error {
 		return fmt.Errorf("start the queue: %w", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return a.slack.Run(ctx) })
-	g.Go(func() error { return a.bot.Teller().Run(ctx) })
-	g.Go(func() error { return a.housekeeping(ctx) })
-	g.Go(func() error { return a.alerter().run(ctx) })
-	g.Go(func() error { return a.sweeping(ctx) })
-	a.log.Info("serving", zap.String("version", buildVersion()), zap.Int("clusters", len(a.config.Clusters)))
+	g.Go(func() error { return a.beBot(ctx) })
+	if a.config.Node.Has(configs.RoleWorker) {
+		g.Go(func() error { return a.sweeping(ctx) })
+	}
+	a.log.Info("serving", zap.String("version", buildVersion()), zap.Strings("roles", a.config.Node.Roles), zap.Int("clusters", len(a.config.Clusters)))
 	err := g.Wait()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWork)
 	defer cancel()

@@ -81,14 +81,14 @@ func withAudit(ctx context.Context, path string, look func(*storage.Audit) error
 	if err != nil {
 		return err
 	}
-	there, err := storageThere(cfg.Storage.URL)
+	there, err := storageThere(cfg.Storage.URL.Reveal())
 	if err != nil {
 		return err
 	}
 	if !there {
 		return errors.New("there is no database yet at storage.url; serve makes it")
 	}
-	db, err := storage.Open(ctx, cfg.Storage.URL, zap.NewNop(), storage.WithProgram(buildVersion()))
+	db, err := storage.Open(ctx, cfg.Storage.URL.Reveal(), zap.NewNop(), storage.WithProgram(buildVersion()))
 	if err != nil {
 		return err
 	}

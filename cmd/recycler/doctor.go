@@ -97,7 +97,7 @@ func (d *doctor) fail(what string, err error) {
 // storage opens the database and closes it again. A database that is not there yet is only looked
 // for, not made.
 func (d *doctor) storage(ctx context.Context, cfg configs.Config) {
-	ok, err := storageThere(cfg.Storage.URL)
+	ok, err := storageThere(cfg.Storage.URL.Reveal())
 	if err != nil {
 		d.fail("storage", err)
 		return
@@ -106,7 +106,7 @@ func (d *doctor) storage(ctx context.Context, cfg configs.Config) {
 		d.line(good, "storage", "not made yet; serve makes it", "")
 		return
 	}
-	db, err := storage.Open(ctx, cfg.Storage.URL, zap.NewNop(), storage.WithProgram(buildVersion()))
+	db, err := storage.Open(ctx, cfg.Storage.URL.Reveal(), zap.NewNop(), storage.WithProgram(buildVersion()))
 	if err != nil {
 		d.fail("storage", err)
 		return
@@ -120,6 +120,10 @@ func (d *doctor) storage(ctx context.Context, cfg configs.Config) {
 
 // chat asks Slack who the bot is, what it may do and which channels it is in.
 func (d *doctor) chat(ctx context.Context, cfg configs.Config) {
+	if !cfg.Node.Has(configs.RoleBot) && !cfg.Node.Has(configs.RoleAPI) {
+		d.line(good, "chat", "not needed: node.roles is worker only", "")
+		return
+	}
 	client, err := slack.New(slack.Options{
 		BotToken: cfg.Slack.BotToken.Reveal(), AppToken: cfg.Slack.AppToken.Reveal(), APIURL: cfg.Slack.APIURL,
 		Inbox: inbox{}, Outbox: outbox{}, // a check receives and sends nothing

@@ -13,11 +13,12 @@ import (
 
 func serveCommand() *cobra.Command {
 	var path string
+	var roles, regions []string
 	c := &cobra.Command{
 		Use: "serve", Short: "Run the bot and its workers", Args: cobra.NoArgs,
 		Long: "Connects to Slack over Socket Mode, takes commands and runs approved work until SIGTERM or Ctrl-C.\nA rebuild that runs on a server at that moment goes on there and is adopted at the next start.",
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			cfg, t, err := load(path)
+			cfg, t, err := loadNode(path, roles, regions)
 			if err != nil {
 				return err
 			}
@@ -34,6 +35,8 @@ func serveCommand() *cobra.Command {
 		},
 	}
 	configFlag(c, &path)
+	c.Flags().StringSliceVar(&roles, "roles", nil, "what this process does: bot, worker, api (default node.roles: all)")
+	c.Flags().StringSliceVar(&regions, "regions", nil, "regions whose servers this worker reaches (default node.regions: all)")
 	return c
 }
 

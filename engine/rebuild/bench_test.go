@@ -35,7 +35,6 @@ type benchEnv struct {
 	b      *testing.B
 	node   *mysqltest.Node // the replica
 	tables []string
-	step   int
 }
 
 // BenchmarkPeers rebuilds the same tables with every tool in turn, in the same process on the same

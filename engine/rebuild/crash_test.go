@@ -255,17 +255,15 @@ func TestConnectionLost(t *testing.T) {
 		e.hold(t, "frag")
 		before := e.spaces(t, "frag")
 		f := e.acquire(t)
-		done := make(chan struct{})
+		var res Result
+		ended := make(chan error, 1)
 		go func() {
-			defer close(done)
-			r := e.sees(t, task)
-			_, err := e.replica.DB().ExecContext(context.Background(), "KILL ?", r.ConnectionID)
-			if err != nil {
-				_ = e.replica.Exec(context.Background(), "KILL "+itoa(r.ConnectionID))
-			}
+			var err error
+			res, err = f.Run(context.Background(), task, hooks(new(Mark)))
+			ended <- err
 		}()
-		res, err := f.Run(t.Context(), task, hooks(new(Mark)))
-		<-done
+		require.NoError(t, e.replica.Exec(t.Context(), "KILL "+itoa(e.sees(t, task).ConnectionID)))
+		err := <-ended
 		require.ErrorIs(t, err, ErrLost)
 		require.Equal(t, Failed, res.Outcome)
 		require.Equal(t, before, e.spaces(t, "frag"))

@@ -89,7 +89,7 @@ func readLayout(ctx context.Context, q dbconn.Querier, v dbconn.Version, t Table
 		return nil, fmt.Errorf("list the columns of %s: %w", t.Key(), ErrGone)
 	}
 	_ = rows.Close()
-	if err := l.readIndexes(ctx, q, v, t); err != nil {
+	if err := l.readIndexes(ctx, q, t); err != nil {
 		return nil, err
 	}
 	_, own := l.column("FTS_DOC_ID")
@@ -189,7 +189,7 @@ func digitBytes(digits int64) int {
 }
 
 // readIndexes reads the indexes and finds the clustered one.
-func (l *layout) readIndexes(ctx context.Context, q dbconn.Querier, v dbconn.Version, t Table) error {
+func (l *layout) readIndexes(ctx context.Context, q dbconn.Querier, t Table) error {
 	rows, err := q.QueryContext(ctx, `SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, COALESCE(SUB_PART, 0), INDEX_TYPE
  FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY INDEX_NAME, SEQ_IN_INDEX`, t.Schema, t.Name)
 	if err != nil {

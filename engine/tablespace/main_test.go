@@ -122,10 +122,3 @@ func (e *env) sql(t testing.TB, statements ...string) {
 		require.NoError(t, err, s)
 	}
 }
-
-// settle waits for purge and refreshes the statistics.
-func (e *env) settle(t testing.TB, table string) {
-	t.Helper()
-	require.NoError(t, e.WaitPurged(context.Background()))
-	e.sql(t, "ANALYZE TABLE @schema."+table)
-}

@@ -10,11 +10,10 @@ import (
 // pattern is a way a table gets fragmented, as statements. seq holds the numbers 0 to 259999 in
 // column n. An open one has only a range.
 type pattern struct {
-	name   string
-	make   []string
-	open   bool // the estimate is honest about being one: only the range is promised
-	only   mysqltest.Flavor
-	except mysqltest.Flavor
+	name string
+	make []string
+	open bool // the estimate is honest about being one: only the range is promised
+	only mysqltest.Flavor
 }
 
 // numbers makes the table seq.

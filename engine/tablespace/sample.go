@@ -2,6 +2,7 @@ package tablespace
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -33,8 +34,7 @@ type record struct {
 type sample struct {
 	strata []stratum
 	counts []count
-	blind  bool  // a key does not measure distances, so that counts say nothing
-	bytes  int64 // of the values that were measured, a bound of what the server had to read
+	blind  bool // a key does not measure distances, so that counts say nothing
 }
 
 // sampler reads records of one table.
@@ -188,8 +188,8 @@ func (s *sampler) learnText(ctx context.Context, p path, c column, ends [2][]byt
 		return bytes, nil
 	}
 	for i := range leaps {
-		_, at := bytes.at((float64(i) + 0.5) / leaps)
-		values, err := s.values(ctx, query, printable(at.([]byte)))
+		at, _ := bytes.at((float64(i) + 0.5) / leaps)
+		values, err := s.values(ctx, query, printable(binary.BigEndian.AppendUint64(nil, at)))
 		if err != nil {
 			return axis{}, err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/bot"
+	"mysql-recycler/bot/api"
 	"mysql-recycler/bot/slack"
 	"mysql-recycler/configs"
 	"mysql-recycler/engine"
@@ -31,6 +32,7 @@ type app struct {
 	service *approvals.Service
 	bot     *bot.Bot
 	slack   *slack.Client
+	api     *api.Server // nil: there is none
 
 	dispatcher *engine.Dispatcher
 }
@@ -102,7 +104,8 @@ func (a *app) wire(t *targets) error {
 		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval},
 	})
 	a.slack.Handle(a.bot)
-	return nil
+	a.api, err = a.newAPI(journal, live)
+	return err
 }
 
 // guardsOf gives every cluster its guard: the built-in validators and its own source of truth.

@@ -1,0 +1,90 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"go.uber.org/zap"
+)
+
+// ChatStats is what the chat transport counts. Every number only grows, except Connected.
+type ChatStats struct {
+	Sockets   int // how many should be open; 0: this process is not the one that talks, and chat is no check
+	Connected int // how many are, now
+	Received  int64
+	Handled   int64
+	AckErrors int64
+	Posted    int64
+	Edited    int64
+	Failed    int64
+	Limited   int64 // answers that told to slow down
+}
+
+// Health says how the process is.
+type Health struct {
+	Status  string  `json:"status" enum:"ok,failing"`
+	Checks  []Check `json:"checks"`
+	Version string  `json:"version"`
+	Uptime  float64 `json:"uptime_seconds"`
+}
+
+// Check is one part that was looked at.
+type Check struct {
+	Name   string `json:"name" enum:"storage,chat"`
+	Status string `json:"status" enum:"ok,failing"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Brief is all that callers without a token are told.
+type Brief struct {
+	Status string `json:"status" enum:"ok,failing"`
+}
+
+type brief struct {
+	Status int
+	Body   Brief
+}
+
+// looks is how long the storage may take to answer.
+const looks = 2 * time.Second
+
+func (s *Server) healthRoutes() {
+	const path, tag = "/api/v1/health", "health"
+	add(s, huma.Operation{OperationID: "live", Method: http.MethodGet, Path: path + "/live", Tags: []string{tag}, Summary: "Answers while the process works",
+		Description: "Needs no token."}, "",
+		func(context.Context, *struct{}) (*brief, error) { return &brief{http.StatusOK, Brief{"ok"}}, nil })
+	add(s, huma.Operation{OperationID: "ready", Method: http.MethodGet, Path: path + "/ready", Tags: []string{tag}, Summary: "200 when the storage answers and the chat is connected, else 503",
+		Description: "Needs no token."}, "",
+		func(ctx context.Context, _ *struct{}) (*brief, error) {
+			h := s.health(ctx)
+			if h.Status != "ok" {
+				return &brief{http.StatusServiceUnavailable, Brief{h.Status}}, nil
+			}
+			return &brief{http.StatusOK, Brief{h.Status}}, nil
+		})
+	add(s, huma.Operation{OperationID: "health", Method: http.MethodGet, Path: path, Tags: []string{tag}, Summary: "Every check in words"}, Read,
+		func(ctx context.Context, _ *struct{}) (*struct{ Body Health }, error) {
+			return &struct{ Body Health }{s.health(ctx)}, nil
+		})
+}
+
+// health looks at what the process needs.
+func (s *Server) health(ctx context.Context) Health {
+	h := Health{Status: "ok", Version: s.o.Version, Uptime: time.Since(s.started).Seconds(),
+		Checks: []Check{{Name: "storage", Status: "ok"}, {Name: "chat", Status: "ok"}}}
+	bad := func(i int, detail string) {
+		h.Status, h.Checks[i].Status, h.Checks[i].Detail = "failing", "failing", detail
+	}
+	ctx, cancel := context.WithTimeout(ctx, looks)
+	defer cancel()
+	if _, err := s.o.Events.LastEvent(ctx); err != nil {
+		s.o.Log.Warn("the storage does not answer", zap.Error(err))
+		bad(0, "it does not answer")
+	}
+	if c := s.o.Chat(); c.Connected == 0 {
+		bad(1, "no socket is connected")
+	}
+	return h
+}

@@ -1,0 +1,178 @@
+package api
+
+import (
+	"time"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/engine"
+)
+
+// Person is somebody as the chat knows them.
+type Person struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+}
+
+// RequestView is a request as callers see it.
+type RequestView struct {
+	ID           string       `json:"id" example:"R-7QK2"`
+	Kind         string       `json:"kind" enum:"discover,recycle"`
+	State        string       `json:"state" enum:"pending,approved,denied,expired,withdrawn,superseded"`
+	Cluster      string       `json:"cluster"`
+	Target       string       `json:"target"`
+	Command      string       `json:"command"`
+	Requester    Person       `json:"requester"`
+	Digest       string       `json:"digest" doc:"What a review must name: the SHA-256 of what was asked"`
+	MinApprovals int          `json:"min_approvals"`
+	Created      time.Time    `json:"created"`
+	Expires      time.Time    `json:"expires"`
+	Reviews      []ReviewView `json:"reviews"`
+	Plan         *PlanView    `json:"plan,omitempty"`
+	Jobs         []string     `json:"jobs,omitempty" doc:"Ids of its jobs; only when one request is read"`
+}
+
+// ReviewView is one person's decision.
+type ReviewView struct {
+	Reviewer Person    `json:"reviewer"`
+	Decision string    `json:"decision" enum:"approve,deny"`
+	Comment  string    `json:"comment,omitempty"`
+	At       time.Time `json:"at"`
+}
+
+// PlanView is what would run.
+type PlanView struct {
+	Mode            string    `json:"mode" enum:"binlog-off,binlog-on"`
+	Tables          int       `json:"tables"`
+	Bytes           int64     `json:"bytes" doc:"On disk when it was looked at"`
+	GainBytes       int64     `json:"gain_bytes" doc:"What it should give back; predicted"`
+	EstimateSeconds float64   `json:"estimate_seconds"`
+	Hosts           []string  `json:"hosts"`
+	Snapshot        time.Time `json:"snapshot" doc:"When the discovery it was made from was taken"`
+}
+
+// JobView is a job as callers see it.
+type JobView struct {
+	ID           string        `json:"id" example:"R-7QK2"`
+	Request      string        `json:"request"`
+	Kind         string        `json:"kind" enum:"discover,recycle"`
+	State        string        `json:"state" enum:"queued,running,paused,succeeded,failed,cancelled,refused"`
+	Wanted       string        `json:"wanted" enum:"run,pause,pause_now,cancel" doc:"What people want of it"`
+	Cluster      string        `json:"cluster"`
+	Host         string        `json:"host"`
+	Reason       string        `json:"reason,omitempty"`
+	Tables       int           `json:"tables"`
+	TablesEnded  int           `json:"tables_ended"`
+	FreedBytes   int64         `json:"freed_bytes" doc:"Given back so far; negative when tables grew"`
+	Times        Times         `json:"times"`
+	Progress     *ProgressView `json:"progress,omitempty" doc:"Of the table being rebuilt, when this process does it"`
+	Steps        []StepView    `json:"steps,omitempty" doc:"Only when one job is read"`
+	PendingReset []string      `json:"settings_to_restore,omitempty" doc:"Server settings it changed and has not put back yet"`
+}
+
+// Times of something; what has not happened yet is left out.
+type Times struct {
+	Created *time.Time `json:"created,omitempty"`
+	Started *time.Time `json:"started,omitempty"`
+	Ended   *time.Time `json:"ended,omitempty"`
+}
+
+// ProgressView is how far the running table is.
+type ProgressView struct {
+	Table          string  `json:"table"`
+	Phase          string  `json:"phase"`
+	Fraction       float64 `json:"fraction" minimum:"0" maximum:"1"`
+	BytesPerSecond float64 `json:"bytes_per_second"`
+	EtaSeconds     float64 `json:"eta_seconds"`
+}
+
+// StepView is one table of a job.
+type StepView struct {
+	Seq            int     `json:"seq"`
+	Table          string  `json:"table" example:"shop.orders"`
+	State          string  `json:"state" enum:"pending,running,done,skipped,failed,refused,unknown"`
+	Outcome        string  `json:"outcome,omitempty"`
+	Method         string  `json:"method"`
+	Reason         string  `json:"reason,omitempty"`
+	PlannedBytes   int64   `json:"planned_bytes"`
+	PredictedBytes int64   `json:"predicted_bytes"`
+	BeforeBytes    int64   `json:"before_bytes,omitempty"`
+	AfterBytes     int64   `json:"after_bytes,omitempty"`
+	TookSeconds    float64 `json:"took_seconds,omitempty"`
+	Runs           int     `json:"runs" doc:"How often a statement was sent"`
+	Times          Times   `json:"times"`
+}
+
+func personOf(a approvals.Actor) Person { return Person{ID: a.ID, Name: a.Name} }
+
+// viewRequest makes the view of a request.
+func viewRequest(r approvals.Request) RequestView {
+	v := RequestView{
+		ID: r.ID, Kind: string(r.Kind), State: string(r.State), Cluster: r.Cluster, Target: r.Target, Command: r.Command,
+		Requester: personOf(r.Requester), Digest: r.Digest, MinApprovals: r.MinApprovals, Created: r.Created.UTC(), Expires: r.Expires.UTC(),
+		Reviews: []ReviewView{},
+	}
+	for _, w := range r.Reviews {
+		v.Reviews = append(v.Reviews, ReviewView{Reviewer: personOf(w.Reviewer), Decision: string(w.Decision), Comment: w.Comment, At: w.At.UTC()})
+	}
+	if r.Plan == nil {
+		return v
+	}
+	p := PlanView{Mode: string(r.Plan.Mode), Snapshot: r.Plan.Snapshot.UTC(), Hosts: []string{}}
+	var estimate time.Duration
+	p.Tables, p.Bytes, p.GainBytes, estimate = r.Plan.Totals()
+	p.EstimateSeconds = estimate.Seconds()
+	for _, h := range r.Plan.Hosts {
+		p.Hosts = append(p.Hosts, h.Name)
+	}
+	v.Plan = &p
+	return v
+}
+
+// viewJob makes the view of a job; steps only when they are wanted.
+func (s *Server) viewJob(j engine.Job, steps bool) JobView {
+	v := JobView{
+		ID: j.ID, Request: j.RequestID, Kind: string(j.Kind), State: string(j.State), Wanted: string(j.Wanted),
+		Cluster: j.Cluster, Host: j.Host, Reason: j.Reason, Tables: len(j.Steps), Times: times(j.Created, j.Started, j.Ended),
+	}
+	for _, st := range j.Steps {
+		if st.State != engine.StepPending && st.State != engine.StepRunning {
+			v.TablesEnded++
+		}
+		if st.State == engine.StepDone {
+			v.FreedBytes += st.Before - st.After
+		}
+		if steps {
+			v.Steps = append(v.Steps, viewStep(st))
+		}
+	}
+	for _, c := range j.Settings {
+		v.PendingReset = append(v.PendingReset, c.Name)
+	}
+	if s.o.Live != nil && j.State == engine.JobRunning {
+		if l, ok := s.o.Live.Progress(j.ID); ok {
+			v.Progress = &ProgressView{Table: l.Table, Phase: l.Progress.Phase, Fraction: min(max(l.Progress.Fraction, 0), 1),
+				BytesPerSecond: l.Progress.Rate, EtaSeconds: l.Progress.ETA.Seconds()}
+		}
+	}
+	return v
+}
+
+func viewStep(st engine.Step) StepView {
+	return StepView{
+		Seq: st.Seq, Table: st.Plan.Schema + "." + st.Plan.Table, State: string(st.State), Outcome: string(st.Outcome),
+		Method: string(st.Plan.Method.Kind), Reason: st.Reason, PlannedBytes: st.Plan.Bytes, PredictedBytes: st.Plan.Predicted,
+		BeforeBytes: st.Before, AfterBytes: st.After, TookSeconds: st.Took.Seconds(), Runs: st.Runs,
+		Times: times(time.Time{}, st.Started, st.Ended),
+	}
+}
+
+func times(created, started, ended time.Time) Times {
+	at := func(t time.Time) *time.Time {
+		if t.IsZero() {
+			return nil
+		}
+		t = t.UTC()
+		return &t
+	}
+	return Times{at(created), at(started), at(ended)}
+}

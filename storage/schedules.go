@@ -179,17 +179,19 @@ func (s *Schedules) ClaimRun(ctx context.Context, r approvals.ScheduleRun, e eng
 	return mine, nil
 }
 
-// MoveRun stores a slot as it is now, from the state given, or answers approvals.ErrConflict: then
-// another process was there first.
-func (s *Schedules) MoveRun(ctx context.Context, from approvals.RunState, r approvals.ScheduleRun, e engine.Event) error {
+// MoveRun stores a slot as it is now. When it is no longer what the caller read, in state and
+// requests, it answers approvals.ErrConflict: another process was there first, and the same state may
+// already be about another request.
+func (s *Schedules) MoveRun(ctx context.Context, from, r approvals.ScheduleRun, e engine.Event) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		now, err := s.db.now(ctx, tx)
 		if err != nil {
 			return err
 		}
 		n, err := tx.Exec(ctx, `UPDATE schedule_runs SET state = $4, starts = $5, ends = $6, look_id = $7, request_id = $8, reason = $9, changed = $10
-			WHERE schedule = $1 AND slot = $2 AND state = $3`,
-			r.Schedule, toMS(r.Slot), string(from), string(r.State), toMS(r.Starts), toMS(r.Ends), r.LookID, r.RequestID, r.Reason, now)
+			WHERE schedule = $1 AND slot = $2 AND state = $3 AND look_id = $11 AND request_id = $12`,
+			r.Schedule, toMS(r.Slot), string(from.State), string(r.State), toMS(r.Starts), toMS(r.Ends), r.LookID, r.RequestID, r.Reason, now,
+			from.LookID, from.RequestID)
 		if err != nil {
 			return err
 		}

@@ -188,17 +188,20 @@ func (s *Scheduler) takeBack(ctx context.Context, x approvals.Schedule, by appro
 	return s.end(ctx, x, r, by, "stopped")
 }
 
-// open finds the slot of a schedule that has not ended.
+// open finds the slot of a schedule that has not ended: the first that is not approved yet, if any.
 func (s *Scheduler) open(ctx context.Context, id string) (approvals.ScheduleRun, bool, error) {
 	all, err := s.o.Runs.OpenRuns(ctx)
 	if err != nil {
 		return approvals.ScheduleRun{}, false, err
 	}
-	i := slices.IndexFunc(all, func(r approvals.ScheduleRun) bool { return r.Schedule == id })
-	if i < 0 {
+	all = slices.DeleteFunc(all, func(r approvals.ScheduleRun) bool { return r.Schedule != id })
+	if len(all) == 0 {
 		return approvals.ScheduleRun{}, false, nil
 	}
-	return all[i], true, nil
+	if i := slices.IndexFunc(all, func(r approvals.ScheduleRun) bool { return r.State != approvals.RunStarted }); i >= 0 {
+		return all[i], true, nil
+	}
+	return all[0], true, nil
 }
 
 // skipNext leaves out the slot that is open, or else the next one.
@@ -221,7 +224,7 @@ func (s *Scheduler) skipNext(ctx context.Context, x approvals.Schedule, by appro
 		r = planned(x, out.Skipped)
 		r.State, r.Reason = approvals.RunSkipped, "skipped by "+by.Name
 		e := fact(approvals.EventScheduleSkipped, "", by, approvals.ScheduleFact{Schedule: x, What: "person", Slot: out.Skipped, By: by.Name})
-		if err := s.claim(ctx, r, e); err != nil {
+		if _, err := s.claim(ctx, r, e); err != nil {
 			return out, err
 		}
 	}

@@ -16,23 +16,36 @@ import (
 // Round claims the slots whose announcement is due, and brings every open slot forward as far as it
 // goes now. Several processes may do it at the same time.
 func (s *Scheduler) Round(ctx context.Context) error {
+	errs := []error{s.forwardAll(ctx)} // first, so that what has ended is in nobody's way
 	all, err := s.o.Book.Schedules(ctx)
 	if err != nil {
-		return err
+		return errors.Join(append(errs, err)...)
 	}
+	open, err := s.o.Runs.OpenRuns(ctx)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	claimed := false
+	for _, x := range all {
+		if x.State == approvals.ScheduleActive {
+			mine, err := s.due(ctx, x, open)
+			claimed = claimed || mine
+			errs = append(errs, err)
+		}
+	}
+	if claimed {
+		errs = append(errs, s.forwardAll(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// forwardAll brings every open slot forward as far as it goes now.
+func (s *Scheduler) forwardAll(ctx context.Context) error {
 	open, err := s.o.Runs.OpenRuns(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, x := range all {
-		if x.State == approvals.ScheduleActive {
-			errs = append(errs, s.due(ctx, x, open))
-		}
-	}
-	if open, err = s.o.Runs.OpenRuns(ctx); err != nil {
-		return errors.Join(append(errs, err)...)
-	}
 	for _, r := range open {
 		err := s.forward(ctx, r)
 		if err != nil && !errors.Is(err, approvals.ErrConflict) { // else another process was first
@@ -43,14 +56,14 @@ func (s *Scheduler) Round(ctx context.Context) error {
 }
 
 // due claims what a schedule has missed, and its next slot when it is time to announce it.
-func (s *Scheduler) due(ctx context.Context, x approvals.Schedule, open []approvals.ScheduleRun) error {
+func (s *Scheduler) due(ctx context.Context, x approvals.Schedule, open []approvals.ScheduleRun) (claimed bool, err error) {
 	at, err := slots(x.Timing)
 	if err != nil {
-		return fmt.Errorf("schedule %s: %w", x.ID, err)
+		return false, fmt.Errorf("schedule %s: %w", x.ID, err)
 	}
 	last, err := s.o.Runs.LastSlot(ctx, x.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if last.Before(x.Since) {
 		last = x.Since
@@ -62,24 +75,25 @@ func (s *Scheduler) due(ctx context.Context, x approvals.Schedule, open []approv
 		slot = at.Next(slot)
 	}
 	if missed > 0 {
-		if err := s.missed(ctx, x, latest, missed); err != nil {
-			return err
+		if claimed, err = s.missed(ctx, x, latest, missed); err != nil {
+			return claimed, err
 		}
 	}
 	if slot.IsZero() || now.Before(slot.Add(-x.Timing.Lead)) {
-		return nil
+		return claimed, nil
 	}
 	r := planned(x, slot)
 	var e engine.Event
-	if slices.ContainsFunc(open, func(o approvals.ScheduleRun) bool { return o.Schedule == x.ID }) {
+	if slices.ContainsFunc(open, func(o approvals.ScheduleRun) bool { return o.Schedule == x.ID && o.Ends.After(slot) }) {
 		r.State, r.Reason = approvals.RunSkipped, "the run before has not ended"
 		e = fact(approvals.EventScheduleSkipped, "", approvals.Actor{}, approvals.ScheduleFact{Schedule: x, What: "busy", Slot: slot})
 	}
-	return s.claim(ctx, r, e)
+	mine, err := s.claim(ctx, r, e)
+	return claimed || mine, err
 }
 
 // missed handles the slots whose window passed while nobody was there, as one.
-func (s *Scheduler) missed(ctx context.Context, x approvals.Schedule, latest time.Time, n int) error {
+func (s *Scheduler) missed(ctx context.Context, x approvals.Schedule, latest time.Time, n int) (bool, error) {
 	r := planned(x, latest)
 	f := approvals.ScheduleFact{Schedule: x, What: "missed", Slot: latest, Slots: n}
 	if x.Timing.Missed == approvals.MissedOnce {
@@ -91,12 +105,12 @@ func (s *Scheduler) missed(ctx context.Context, x approvals.Schedule, latest tim
 	return s.claim(ctx, r, fact(approvals.EventScheduleSkipped, "", approvals.Actor{}, f))
 }
 
-func (s *Scheduler) claim(ctx context.Context, r approvals.ScheduleRun, e engine.Event) error {
+func (s *Scheduler) claim(ctx context.Context, r approvals.ScheduleRun, e engine.Event) (bool, error) {
 	mine, err := s.o.Runs.ClaimRun(ctx, r, e)
 	if mine {
 		s.o.Wake()
 	}
-	return err
+	return mine, err
 }
 
 // forward does what a slot needs next.
@@ -117,8 +131,9 @@ func (s *Scheduler) forward(ctx context.Context, r approvals.ScheduleRun) error 
 		if err != nil || !done {
 			return err
 		}
-		r.State = approvals.RunEnded
-		return s.o.Runs.MoveRun(ctx, approvals.RunStarted, r, engine.Event{})
+		to := r
+		to.State = approvals.RunEnded
+		return s.o.Runs.MoveRun(ctx, r, to, engine.Event{})
 	}
 	return nil
 }
@@ -141,7 +156,7 @@ func (s *Scheduler) ask(ctx context.Context, x approvals.Schedule, r approvals.S
 	default:
 		return s.skip(ctx, x, r, "refused", sentences(no), approvals.Actor{})
 	}
-	from := r.State
+	from := r
 	if r.RequestID, err = s.o.IDs.NewID(ctx); err != nil {
 		return err
 	}
@@ -177,11 +192,12 @@ func (s *Scheduler) submit(ctx context.Context, x approvals.Schedule, r approval
 
 // look asks for the discovery that the plan needs.
 func (s *Scheduler) look(ctx context.Context, x approvals.Schedule, r approvals.ScheduleRun) (err error) {
+	from := r
 	if r.LookID, err = s.o.IDs.NewID(ctx); err != nil {
 		return err
 	}
 	r.State = approvals.RunLooking
-	if err := s.o.Runs.MoveRun(ctx, approvals.RunClaimed, r, engine.Event{}); err != nil {
+	if err := s.o.Runs.MoveRun(ctx, from, r, engine.Event{}); err != nil {
 		return err
 	}
 	return s.submitLook(ctx, x, r)
@@ -211,7 +227,7 @@ func (s *Scheduler) once(ctx context.Context, x approvals.Schedule, r approvals.
 	case errors.As(err, &no):
 		return s.skip(ctx, x, r, "refused", sentences(no), approvals.Actor{})
 	case rerr == nil: // a person's request took the id in that moment: start over with another one
-		from := r.State
+		from := r
 		r.State, r.RequestID, r.LookID = approvals.RunClaimed, "", ""
 		return s.o.Runs.MoveRun(ctx, from, r, engine.Event{})
 	}
@@ -220,8 +236,10 @@ func (s *Scheduler) once(ctx context.Context, x approvals.Schedule, r approvals.
 
 // stillWanted takes a request back whose slot somebody skipped while it was being asked.
 func (s *Scheduler) stillWanted(ctx context.Context, r approvals.ScheduleRun, id string) error {
-	now, ok, err := s.open(ctx, r.Schedule)
-	if err != nil || ok && now.Slot.Equal(r.Slot) {
+	open, err := s.o.Runs.OpenRuns(ctx)
+	if err != nil || slices.ContainsFunc(open, func(o approvals.ScheduleRun) bool {
+		return o.Schedule == r.Schedule && (o.RequestID == id || o.LookID == id)
+	}) {
 		return err
 	}
 	_, err = s.o.Requests.Supersede(ctx, id, "The slot was skipped meanwhile.")
@@ -275,8 +293,9 @@ func (s *Scheduler) asked(ctx context.Context, x approvals.Schedule, r approvals
 	}
 	switch q.State {
 	case approvals.Approved:
-		r.State = approvals.RunStarted
-		return s.o.Runs.MoveRun(ctx, approvals.RunAsked, r, engine.Event{})
+		to := r
+		to.State = approvals.RunStarted
+		return s.o.Runs.MoveRun(ctx, r, to, engine.Event{})
 	case approvals.Expired:
 		return s.skip(ctx, x, r, "not_approved", "", approvals.Actor{})
 	case approvals.Denied:
@@ -284,8 +303,9 @@ func (s *Scheduler) asked(ctx context.Context, x approvals.Schedule, r approvals
 	case approvals.Withdrawn:
 		return s.skip(ctx, x, r, "withdrawn", "", approvals.Actor{})
 	case approvals.Superseded: // planned and asked again
-		r.State, r.RequestID = approvals.RunClaimed, ""
-		return s.o.Runs.MoveRun(ctx, approvals.RunAsked, r, engine.Event{})
+		to := r
+		to.State, to.RequestID = approvals.RunClaimed, ""
+		return s.o.Runs.MoveRun(ctx, r, to, engine.Event{})
 	}
 	return nil
 }
@@ -298,7 +318,7 @@ func (s *Scheduler) ended(ctx context.Context, id string) (bool, error) {
 
 // skip ends a slot, and says why.
 func (s *Scheduler) skip(ctx context.Context, x approvals.Schedule, r approvals.ScheduleRun, what, why string, by approvals.Actor) error {
-	from := r.State
+	from := r
 	thread := r.RequestID
 	if thread == "" {
 		thread = r.LookID

@@ -26,8 +26,9 @@ type Book interface {
 type Runs interface {
 	// ClaimRun inserts a slot; false when somebody handled it before.
 	ClaimRun(ctx context.Context, r approvals.ScheduleRun, e engine.Event) (bool, error)
-	// MoveRun stores a slot that was in the state from, or answers approvals.ErrConflict.
-	MoveRun(ctx context.Context, from approvals.RunState, r approvals.ScheduleRun, e engine.Event) error
+	// MoveRun stores a slot that was as in from, with the same requests, or answers
+	// approvals.ErrConflict.
+	MoveRun(ctx context.Context, from, to approvals.ScheduleRun, e engine.Event) error
 	OpenRuns(ctx context.Context) ([]approvals.ScheduleRun, error)
 	LastSlot(ctx context.Context, schedule string) (time.Time, error)
 }

@@ -2,12 +2,15 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
+	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/rebuild"
 	"mysql-recycler/engine/throttle"
 )
@@ -15,7 +18,7 @@ import (
 // Metrics of the reasons that are not the throttle's.
 const (
 	metricForeign = "foreign_work"       // statements of others
-	metricServing = "serving_replicas"   // replicas that serve beside the host
+	metricServing = "replicas_missing"   // of those that must serve beside the host
 	metricWindow  = "maintenance_window" // minutes
 )
 
@@ -25,7 +28,7 @@ const gateEvery = 2 * time.Second
 // await blocks until the throttle and what others do on the host let the table start; each change
 // of reasons is a fact. stopped says that the applier is stopped by us.
 func (r *run) await(ctx context.Context, h *host, s *Step, stopped bool) error {
-	return r.wish.unless(ctx, func(ctx context.Context) error {
+	return r.guarded(ctx, h, func(ctx context.Context) error {
 		told := &teller{r: r, ctx: ctx}
 		for {
 			if err := h.throttle.Wait(ctx, r.need(s, stopped), told.hear); err != nil {
@@ -41,6 +44,33 @@ func (r *run) await(ctx context.Context, h *host, s *Step, stopped bool) error {
 			}
 		}
 	})
+}
+
+// guarded runs what waits for a start beside the wish and the guard: a host that stops being a
+// replica would otherwise be waited for in vain, because it has no lag any more that could fall.
+func (r *run) guarded(ctx context.Context, h *host, wait func(context.Context) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var g errgroup.Group
+	g.Go(func() error {
+		for sleep(ctx, gateEvery) == nil {
+			var no *guard.Refused
+			if err := r.refused(ctx, h); errors.As(err, &no) && no.Verdict.Known() && ctx.Err() == nil {
+				stop(no)
+				return nil
+			}
+		}
+		return nil
+	})
+	err := r.wish.unless(ctx, wait)
+	why := context.Cause(ctx)
+	stop(nil)
+	_ = g.Wait() // it answers through the context
+	var no *guard.Refused
+	if err != nil && errors.As(why, &no) {
+		return no
+	}
+	return err
 }
 
 // teller tells verdicts, each once, and the end of waiting.
@@ -132,7 +162,7 @@ func (r *run) closed(h *host) throttle.Verdict {
 	if now.Before(open) {
 		x.Detail = "opens " + open.Format("Mon 15:04 MST")
 	} else {
-		x.Limit = minutes(end.Sub(now))
+		x.Limit = float64(end.Sub(now) / time.Minute)
 		next, _ := w.Next(end)
 		x.Detail = "opens again " + next.Format("Mon 15:04 MST")
 	}

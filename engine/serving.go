@@ -26,7 +26,7 @@ func (r *run) serve(ctx context.Context, h *host) error {
 	if r.job.Plan.MinServing == 0 && len(r.job.Plan.Hosts) < 2 {
 		return nil
 	}
-	return r.wish.unless(ctx, func(ctx context.Context) error {
+	return r.guarded(ctx, h, func(ctx context.Context) error {
 		told := &teller{r: r, ctx: ctx}
 		for {
 			others, err := r.neighbours(ctx)
@@ -92,8 +92,8 @@ func (r *run) serving(h *host, others []Job) throttle.Verdict {
 			}
 		}
 		if n < want {
-			hold(throttle.Reason{Metric: metricServing, Value: float64(n), Limit: float64(want), Where: source,
-				Detail: "beside " + h.plan.Name})
+			hold(throttle.Reason{Metric: metricServing, Value: float64(want - n), Where: source,
+				Detail: fmt.Sprintf("%d of its replicas must serve beside %s, %d do", want, h.plan.Name, n)})
 		}
 	}
 	return v

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -27,6 +28,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if order := os.Getenv(envChild); order != "" {
+		child(order)
+		return
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("mysql-recycler/engine/mysqltest.(*process).wait"))
 }
 
@@ -44,6 +49,7 @@ type world struct {
 	cluster *mysqltest.Cluster
 	access  *dbconn.Access
 	policy  engine.Policy
+	adjust  func(*engine.ClusterSettings) // changes the settings a plan is made with
 	dir     string
 
 	service    *approvals.Service
@@ -51,7 +57,21 @@ type world struct {
 	facts      *storage.Facts
 	planner    *engine.Planner
 	dispatcher *engine.Dispatcher
+	options    engine.Options // of the dispatcher
 	live       *engine.Live
+
+	mu     sync.Mutex
+	handed []string // jobs the queue would have got, in order
+}
+
+// hand is the queue of these tests: it remembers what it was given, as the real one by a row in
+// the same transaction.
+func (w *world) hand(ctx context.Context, tx storage.Tx, jobID, _ string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.handed = append(w.handed, jobID)
+	_, err := tx.Exec(ctx, "UPDATE jobs SET engine_id = $2 WHERE id = $1", jobID, len(w.handed))
+	return err
 }
 
 // directory knows everybody as a member; bob is the approver.
@@ -64,7 +84,12 @@ func (directory) Members(context.Context, string) ([]string, error) { return nil
 
 func newWorld(t *testing.T, shape string, tables ...mysqltest.TableSpec) *world {
 	t.Helper()
-	c := mysqltest.MustStart(t, mysqltest.Options{Shape: shape, GeneralLog: true})
+	return newWorldOf(t, mysqltest.Options{Shape: shape, GeneralLog: true}, tables...)
+}
+
+func newWorldOf(t *testing.T, o mysqltest.Options, tables ...mysqltest.TableSpec) *world {
+	t.Helper()
+	c := mysqltest.MustStart(t, o)
 	ctx := t.Context()
 	require.NoError(t, c.CreateRecycler(ctx, "recycler", password))
 	require.NoError(t, mysqltest.Fill(ctx, c.Nodes[0], tables...))
@@ -81,21 +106,32 @@ func newWorld(t *testing.T, shape string, tables ...mysqltest.TableSpec) *world 
 
 // wire opens the database and builds the engine on it.
 func (w *world) wire() {
-	db, err := storage.Open(w.t.Context(), "sqlite://"+filepath.Join(w.dir, "state.db"), zap.NewNop())
+	db, err := storage.Open(w.t.Context(), w.url(), zap.NewNop())
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { require.NoError(w.t, db.Close()) })
-	requests := storage.NewRequests(db, func(context.Context, storage.Tx, string, string) error { return nil }, nil)
+	requests := storage.NewRequests(db, w.hand, nil)
 	w.journal, w.facts, w.live = storage.NewJournal(db), storage.NewFacts(db), engine.NewLive()
+	w.journal.HandTo(w.hand)
 	w.service = approvals.NewService(approvals.Options{
 		Store: requests, Directory: directory{}, NewID: requests.NewID,
 		Policy: func(string) approvals.Policy { return approvals.Policy{Users: []string{bob.ID}} },
 	})
 	guards := func(string) *guard.Guard { return guard.Default(guard.ExternalConfig{}) }
 	w.planner = &engine.Planner{Discoveries: w.journal, Guards: guards, Now: time.Now}
-	w.dispatcher = engine.NewDispatcher(engine.Options{
-		Journal: w.journal, Leases: storage.NewLeases(db), Discoveries: w.journal, Targets: w, Guards: guards, Live: w.live,
-		Owner: "test", Heartbeat: 20 * time.Millisecond, WatchEvery: 50 * time.Millisecond, Log: zaptest.NewLogger(w.t),
-	})
+	w.options = engine.Options{
+		Journal: w.journal, Leases: storage.NewLeases(db), Discoveries: w.journal, Neighbours: w.journal, Targets: w, Guards: guards,
+		Live: w.live, Owner: "test", Heartbeat: 20 * time.Millisecond, WatchEvery: 50 * time.Millisecond, Log: zaptest.NewLogger(w.t),
+	}
+	w.dispatcher = engine.NewDispatcher(w.options)
+}
+
+func (w *world) url() string { return "sqlite://" + filepath.Join(w.dir, "state.db") }
+
+// readOnly asks a server.
+func (w *world) readOnly(node int) (on bool) {
+	w.t.Helper()
+	require.NoError(w.t, w.cluster.Nodes[node].DB().QueryRowContext(w.t.Context(), "SELECT @@global.read_only").Scan(&on))
+	return on
 }
 
 // Find implements engine.Targets.
@@ -103,6 +139,9 @@ func (w *world) Find(name string) (engine.Target, error) {
 	s := engine.ClusterSettings{
 		Mode: rebuild.BinlogOff, Parallel: 1, LockWait: 3 * time.Second, MinGain: 1 << 20, MinShare: 0.1, Tolerance: 0.2,
 		SnapshotAge: time.Hour, Policy: w.policy, Limits: throttle.Limits{MaxLag: 30 * time.Second},
+	}
+	if w.adjust != nil {
+		w.adjust(&s)
 	}
 	if h, ok := w.access.Lookup(name); ok {
 		return engine.Target{Cluster: "db", Host: h, Settings: s}, nil

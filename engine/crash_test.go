@@ -1,0 +1,148 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"mysql-recycler/engine"
+	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/guard"
+	"mysql-recycler/engine/mysqltest"
+	"mysql-recycler/storage"
+)
+
+// envChild makes the test binary a worker process that a test kills; its value is an order.
+const envChild = "RECYCLER_ENGINE_CHILD"
+
+// order is what a child does.
+type order struct {
+	DB    string
+	Job   string
+	Hosts []dbconn.Host
+}
+
+// child is a process of the product as far as jobs are concerned: it takes over what a dead one
+// left, by the same proof that the queue uses, and walks the job.
+func child(text string) {
+	must := func(err error) {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			os.Exit(1)
+		}
+	}
+	var o order
+	must(json.Unmarshal([]byte(text), &o))
+	ctx := context.Background()
+	db, err := storage.Open(ctx, o.DB, zap.NewNop())
+	must(err)
+	leases, journal := storage.NewLeases(db), storage.NewJournal(db)
+	_, err = db.JoinWorkers(ctx, func(ctx context.Context) error {
+		return db.InTx(ctx, func(ctx context.Context, tx storage.Tx) error { return leases.EndAll(ctx, tx) })
+	})
+	must(err)
+	w := &world{access: &dbconn.Access{Cluster: "db", User: "recycler", Hosts: o.Hosts,
+		Password: func() (string, error) { return password, nil }}}
+	d := engine.NewDispatcher(engine.Options{
+		Journal: journal, Leases: leases, Discoveries: journal, Neighbours: journal, Targets: w, Live: engine.NewLive(),
+		Guards: func(string) *guard.Guard { return guard.Default(guard.ExternalConfig{}) },
+		Owner:  fmt.Sprint("child-", os.Getpid()), Heartbeat: 50 * time.Millisecond, WatchEvery: 100 * time.Millisecond, Log: zap.NewNop(),
+	})
+	must(d.Run(ctx, o.Job))
+}
+
+// lives starts a child again and again and kills each after a random time, until the job ends or
+// there were enough kills; the last one is left alone. The time grows and shrinks so that the
+// kills spread over the whole job, whatever the machine.
+func (w *world) lives(id string, kills, tables int) (killed int) {
+	text, err := json.Marshal(order{DB: w.url(), Job: id, Hosts: w.access.Hosts})
+	require.NoError(w.t, err)
+	span := 300 * time.Millisecond
+	for {
+		var out bytes.Buffer
+		c := exec.CommandContext(w.t.Context(), os.Args[0])
+		c.Env, c.Stderr = append(os.Environ(), envChild+"="+string(text)), &out
+		require.NoError(w.t, c.Start())
+		if killed < kills {
+			timer := time.AfterFunc(rand.N(span), func() { _ = c.Process.Kill() })
+			err := c.Wait()
+			timer.Stop()
+			if err == nil {
+				return killed
+			}
+			require.Equal(w.t, "signal: killed", err.Error(), out.String())
+			killed++
+		} else {
+			require.NoError(w.t, c.Wait(), out.String())
+			return killed
+		}
+		done := 0
+		for _, s := range w.job(id).Steps {
+			if s.State == engine.StepDone {
+				done++
+			}
+		}
+		if done*kills < killed*tables {
+			span = min(span*5/4, 3*time.Second)
+		} else {
+			span = max(span*4/5, 50*time.Millisecond)
+		}
+	}
+}
+
+// The proof of recovery: our process dies by SIGKILL at a hundred random moments of one job, and
+// the server's own log says that every table was rebuilt exactly once.
+func TestKilledAtRandomMoments(t *testing.T) {
+	t.Parallel()
+	const tables, kills = 30, 100
+	var specs []mysqltest.TableSpec
+	for i := range tables {
+		specs = append(specs, mysqltest.TableSpec{Schema: "shop", Name: fmt.Sprintf("t%02d", i), Rows: 3500 + 10*i, RowBytes: 150, DeletePercent: 60})
+	}
+	w := newWorld(t, "1+1", specs...)
+	w.adjust = func(s *engine.ClusterSettings) { s.MinGain, s.MinShare = 1, 0.01 }
+	w.discover("db-2")
+	p := w.plan("db-2")
+	require.Len(t, p.Hosts[0].Steps, tables)
+	id := w.recycle("db-2", p)
+
+	start := time.Now()
+	killed := w.lives(id, kills, tables)
+	t.Logf("%d kills in %s", killed, time.Since(start).Round(time.Second))
+	require.Greater(t, killed, kills/2)
+
+	j := w.job(id)
+	require.Equal(t, engine.JobSucceeded, j.State, j.Reason)
+	sent, adopted := w.sent(1), 0
+	require.Len(t, sent, tables)
+	for _, s := range j.Steps {
+		require.Equal(t, engine.StepDone, s.State)
+		require.Equal(t, 1, sent[fmt.Sprint(s.Seq)], "%s was rebuilt once, by the server's word", s.Plan.Table)
+		require.Equal(t, s.After, w.bytes(1, "shop."+s.Plan.Table))
+		if s.Outcome == "adopted" {
+			adopted++
+		}
+	}
+	t.Logf("%d of %d tables were adopted from a dead process", adopted, tables)
+	told := 0
+	for _, k := range w.kinds(id) {
+		if k == engine.EventTableProcessed {
+			told++
+		}
+	}
+	require.Equal(t, tables, told, "each table is told once")
+	require.Empty(t, w.sent(0))
+	require.Zero(t, w.leftovers(1))
+	require.Empty(t, w.ownTransactions(1))
+	require.True(t, w.readOnly(1))
+	require.Empty(t, j.Settings)
+}

@@ -1,0 +1,94 @@
+package engine_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mysql-recycler/engine"
+	"mysql-recycler/engine/mysqltest"
+)
+
+// The proof of primary protection: a replica is promoted at forty random moments around the guard
+// and the statement. What the server logged, in its own order, decides.
+func TestPromotedAtRandomMoments(t *testing.T) {
+	t.Parallel()
+	const rounds = 40
+	w := newWorld(t, "1+1", mysqltest.TableSpec{Schema: "shop", Name: "orders", Rows: 60_000, RowBytes: 250, DeletePercent: 30})
+	w.discover("db-2")
+	p := w.plan("db-2")
+	id := w.recycle("db-2", p) // undisturbed, to know how long a run takes here
+	start := time.Now()
+	require.NoError(t, w.dispatcher.Run(t.Context(), id))
+	span := time.Since(start)
+	require.Equal(t, engine.JobSucceeded, w.job(id).State)
+
+	ends, worst := map[string]int{}, time.Duration(0)
+	for i := range rounds {
+		how, gone := w.promoted(p, i%2 == 0, rand.N(span/2))
+		ends[how]++
+		worst = max(worst, gone)
+	}
+	t.Logf("a run takes %s; ends of %d promotions: %v; a statement was gone after at most %s", span.Round(time.Millisecond), rounds, ends, worst.Round(time.Millisecond))
+	require.Greater(t, len(ends), 1, "the moments were spread")
+	require.Positive(t, ends["killed"], "some promotions met a running statement")
+	require.Empty(t, w.ownTransactions(1))
+	require.Zero(t, w.leftovers(1))
+}
+
+// promoted starts a job, promotes its host after a while (counted from the start of the statement,
+// when it shall run), checks what happened on the server and makes the host a replica again.
+func (w *world) promoted(p engine.Plan, running bool, after time.Duration) (how string, gone time.Duration) {
+	t, node := w.t, w.cluster.Nodes[1]
+	id := w.recycle("db-2", p)
+	log, err := node.GeneralLog()
+	require.NoError(t, err)
+	end := w.background(t.Context(), id)
+	if running {
+		w.running(1)
+		after /= 4
+	}
+	time.Sleep(after) // the random moment itself, not a hope
+	require.NoError(t, w.cluster.Promote(t.Context(), node))
+	at := time.Now()
+	require.Eventually(t, func() bool { return w.ours(1) == 0 }, 20*time.Second, time.Millisecond)
+	gone = time.Since(at)
+	require.NoError(t, end())
+	require.Zero(t, w.ours(1))
+
+	j := w.job(id)
+	s := j.Steps[0]
+	text, err := node.GeneralLog()
+	require.NoError(t, err)
+	text = text[len(log):]
+	promoted, sent := strings.Index(text, "read_only"), strings.Index(text, fmt.Sprintf("ALTER /* recycler job=%s ", id))
+	if promote := strings.Index(text, "SET GLOBAL read_only"); promote >= 0 {
+		promoted = promote
+	}
+	require.GreaterOrEqual(t, promoted, 0)
+	if sent >= 0 {
+		require.Less(t, sent, promoted, "no statement of ours starts on a primary:\n%s", text)
+	}
+	switch {
+	case sent < 0:
+		how = "refused before"
+		require.Equal(t, engine.JobRefused, j.State, j.Reason)
+	case s.State == engine.StepRefused:
+		how = "killed"
+		require.Equal(t, engine.JobRefused, j.State, j.Reason)
+		require.Less(t, gone, time.Second)
+	case s.Reason != "":
+		how = "too late to kill"
+		require.Equal(t, engine.StepDone, s.State)
+	default:
+		how = "done before"
+		require.Equal(t, engine.StepDone, s.State, s.Reason)
+	}
+	require.NoError(t, w.cluster.Demote(t.Context(), node, w.cluster.Nodes[0]))
+	require.NoError(t, w.cluster.WaitReplicated(t.Context()))
+	return how, gone
+}

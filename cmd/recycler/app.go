@@ -160,6 +160,7 @@ func (a *app) run(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.beBot(ctx) })
+	g.Go(func() error { return a.serveAPI(ctx) })
 	if a.config.Node.Has(configs.RoleWorker) {
 		g.Go(func() error { return a.sweeping(ctx) })
 	}

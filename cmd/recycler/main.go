@@ -1,7 +1,8 @@
 // Command recycler gives disk space back in MySQL replication clusters from a chat channel.
 //
 // Exit codes: 0 done; 1 the command ended badly, with the reason on standard error; 2 the command
-// line or the configuration is wrong and nothing was started.
+// line or the configuration is wrong and nothing was started. Commands that call a server also: 3 it
+// refused the call; 4 it did not answer; 5 the watched job ended, but not well.
 package main
 
 import (
@@ -40,11 +41,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	report(stderr, err)
-	var u *usageError
-	if errors.As(err, &u) {
-		return exitUsage
-	}
-	return exitFailed
+	return codeOf(err)
 }
 
 // usageError marks mistakes of the caller: nothing was started.
@@ -82,6 +79,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(serveCommand(), demoCommand(), doctorCommand(), auditCommand(), configCommand(), versionCommand())
+	root.AddCommand(jobsCommand(), requestsCommand(), tokenCommand())
 	return root
 }
 

@@ -14,6 +14,7 @@ type Config struct {
 	Engine    Engine    `yaml:"engine"`
 	API       API       `yaml:"api"`
 	Alerts    Alerts    `yaml:"alerts"`
+	Schedules Schedules `yaml:"schedules"`
 	// MySQL is how servers are reached, unless their cluster says otherwise.
 	MySQL MySQL `yaml:"mysql"`
 	// Clusters are the only servers that can be named, reached or changed.

@@ -21,7 +21,8 @@ func Defaults() Config {
 			ProgressInterval: 3 * time.Second,
 			RescueAfter:      15 * time.Second,
 		},
-		Alerts: Alerts{Timeout: 5 * time.Second},
+		Alerts:    Alerts{Timeout: 5 * time.Second},
+		Schedules: Schedules{Announce: time.Hour, Window: 4 * time.Hour, Zone: "UTC", Missed: "skip"},
 		API:    API{Rate: 20, MaxBody: 64 << 10},
 		MySQL: MySQL{
 			User:        "recycler",

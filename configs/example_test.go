@@ -82,13 +82,13 @@ func TestDocCommentsTellTheDefaults(t *testing.T) {
 	t.Parallel()
 	values := map[string]reflect.Value{}
 	for _, v := range []any{Defaults(), DefaultCluster(), Defaults().Slack, Defaults().Storage, Defaults().Node, Defaults().Log,
-		Defaults().Language, Defaults().Approvals, Defaults().Approvals.Approvers, Defaults().Engine, Defaults().API, Defaults().MySQL,
+		Defaults().Language, Defaults().Approvals, Defaults().Approvals.Approvers, Defaults().Engine, Defaults().Schedules, Defaults().API, Defaults().MySQL,
 		Defaults().MySQL.TLS, DefaultCluster().Rebuild, DefaultCluster().Limits, DefaultCluster().Policy,
 		DefaultCluster().External, Host{}} {
 		values[reflect.TypeOf(v).Name()] = reflect.ValueOf(v)
 	}
 	told := 0
-	for _, name := range []string{"config.go", "cluster.go", "api.go"} {
+	for _, name := range []string{"config.go", "cluster.go", "schedules.go", "api.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		require.NoError(t, err)
 		ast.Inspect(file, func(n ast.Node) bool {

@@ -13,6 +13,7 @@ import (
 	"mysql-recycler/approvals"
 	"mysql-recycler/bot"
 	"mysql-recycler/bot/api"
+	"mysql-recycler/bot/schedule"
 	"mysql-recycler/bot/slack"
 	"mysql-recycler/configs"
 	"mysql-recycler/engine"
@@ -31,6 +32,7 @@ type app struct {
 	stores  stores
 	service *approvals.Service
 	bot     *bot.Bot
+	slots   *schedule.Scheduler
 	slack   *slack.Client
 	api     *api.Server // nil: there is none
 
@@ -97,7 +99,9 @@ func (a *app) wire(t *targets) error {
 	a.service = approvals.NewService(approvals.Options{
 		Store: a.stores.requests, Directory: a.slack, Policy: t.policy, NewID: a.stores.requests.NewID,
 	})
+	a.slots = a.newScheduler()
 	a.bot = bot.New(bot.Options{
+		Schedules: a.slots,
 		Targets: t, Planner: &engine.Planner{Discoveries: journal, Guards: guards, Now: time.Now}, Requests: a.service,
 		Facts: a.stores.facts, Lists: a.stores.facts, Wanter: a.stores.facts, Live: live, Outbox: a.outbox(),
 		Responder: a.slack, Directory: a.slack, Channels: channels(c), Log: a.log.Named("bot"),

@@ -174,6 +174,7 @@ func (a *app) chat(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.slack.Run(ctx) })
 	g.Go(func() error { return a.bot.Teller().Run(ctx) })
+	g.Go(func() error { return a.slots.Run(ctx) })
 	g.Go(func() error { return a.housekeeping(ctx) })
 	g.Go(func() error { return a.alerter().run(ctx) })
 	return g.Wait()

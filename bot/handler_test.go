@@ -261,7 +261,7 @@ func TestPauseResumeCancel(t *testing.T) {
 	w.tells()
 	require.Contains(t, w.show("R-7QK1/card"), "## Recycle db-prod-3: paused")
 	require.Equal(t, "`R-7QK1` goes on.\n", w.says(alice, "resume 7qk1"))
-	w.moves("R-7QK1", engine.JobRunning, engine.EventJobResumed, "resumed by a person", nil)
+	w.moves("R-7QK1", engine.JobRunning, engine.EventJobResumed, "resumed by a person", engine.Resumed{ByPerson: true})
 	require.Contains(t, w.says(alice, "pause 7qk1 --now"), "pauses now")
 	require.Contains(t, w.says(alice, "cancel 7qk1"), "is being cancelled")
 	w.tells()

@@ -144,7 +144,7 @@ func (d *draft) turns(s *scene) ([]Post, error) {
 		"done": plainInt(t.ended), "who": mention(s.actor)}
 	switch s.e.Kind {
 	case engine.EventJobStarted:
-		_, bytes, gain, estimate := s.job.Plan.Totals()
+		_, bytes, gain, estimate := hostPart(s.job).Totals()
 		a["bytes"], a["gain"], a["time"] = plain(bytesOf(bytes)), plain(bytesOf(gain)), plain(s.l.about(estimate))
 		return s.said(kThreadStarted, a)
 	case engine.EventJobPaused:
@@ -152,12 +152,24 @@ func (d *draft) turns(s *scene) ([]Post, error) {
 	case engine.EventJobWanted:
 		return s.wished(a)
 	}
-	if s.job.Reason != "" { // the dispatcher gives a reason when a person resumed, and none after a restart
+	var was engine.Resumed
+	if err := json.Unmarshal(s.e.Data, &was); err != nil {
+		return nil, fmt.Errorf("read the data of event %d: %w", s.e.Seq, err)
+	}
+	a["n"], a["done"] = plainInt(min(was.Ended+1, t.tables)), plainInt(was.Ended)
+	if was.ByPerson {
 		return s.said(kThreadResumed, a)
 	}
 	d.waits.drop(s.job.ID)
 	a["at"] = when(s.e.At)
 	return s.said(kThreadRestarted, a)
+}
+
+// hostPart is a job's plan without the other hosts.
+func hostPart(j engine.Job) engine.Plan {
+	p := j.Plan
+	p.Hosts = slices.DeleteFunc(slices.Clone(p.Hosts), func(h engine.HostPlan) bool { return h.Name != j.Host })
+	return p
 }
 
 // wished tells what a person asked of running work.

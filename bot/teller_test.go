@@ -95,15 +95,15 @@ func TestAWaitIsOneReplyThatIsEdited(t *testing.T) {
 	}
 	lag := throttle.Reason{Metric: "replica_lag", Value: 14, Limit: 10, Unit: "s", Where: "db-prod-3"}
 	say(throttle.Verdict{Throttled: true, Reasons: []throttle.Reason{lag}})
-	require.Contains(t, w.show("R-7QK1/card"), ":hourglass_flowing_sand: Waiting: replica_lag 14s > 10s on db-prod-3")
-	require.Contains(t, w.thread("R-7QK1/card"), "> Waiting on `db-prod-3`: replica_lag 14s > 10s on db-prod-3\n")
+	require.Contains(t, w.show("R-7QK1/card"), ":hourglass_flowing_sand: Waiting: replica_lag 14 s > 10 s on db-prod-3")
+	require.Contains(t, w.thread("R-7QK1/card"), "> Waiting on `db-prod-3`: replica_lag 14 s > 10 s on db-prod-3\n")
 	lag.Value = 12.5
 	say(throttle.Verdict{Throttled: true, Reasons: []throttle.Reason{lag}})
 	w.now = w.now.Add(time.Minute)
 	say(throttle.Verdict{})
 	require.NotContains(t, w.show("R-7QK1/card"), "Waiting:")
 	require.Equal(t, 1, strings.Count(w.thread("R-7QK1/card"), "replica_lag"))
-	require.Contains(t, w.thread("R-7QK1/card"), "> Waited 62 s on `db-prod-3`, now going on: replica_lag 12.5s > 10s on db-prod-3\n")
+	require.Contains(t, w.thread("R-7QK1/card"), "> Waited 62 s on `db-prod-3`, now going on: replica_lag 12.5 s > 10 s on db-prod-3\n")
 	say(throttle.Verdict{Throttled: true, Reasons: []throttle.Reason{lag}})
 	require.Equal(t, 2, strings.Count(w.thread("R-7QK1/card"), "replica_lag"), "a new wait is a new reply")
 }
@@ -114,7 +114,7 @@ func TestMilestones(t *testing.T) {
 	change := rebuild.Change{Name: "super_read_only", Before: "ON", After: "OFF"}
 	w.moves("R-7QK1", "", engine.EventSettingChanged, "", engine.Setting{Change: change})
 	w.rebuilds("R-7QK1", 1, gib, 70*time.Second)
-	w.moves("R-7QK1", engine.JobRunning, engine.EventJobResumed, "", nil)
+	w.moves("R-7QK1", engine.JobRunning, engine.EventJobResumed, "", engine.Resumed{Ended: 1})
 	st := &w.job("R-7QK1").Steps[1]
 	st.State, st.Before, st.After, st.Took, st.Outcome = engine.StepDone, 300*mib, 100*mib, time.Millisecond, rebuild.Adopted
 	st.Started, st.Ended = w.now.Add(-3*time.Minute), w.now

@@ -157,6 +157,12 @@ type Event struct {
 	Data      json.RawMessage `json:"data,omitempty"`
 }
 
+// Resumed is the data of EventJobResumed: what was true then, since a reader may come to it later.
+type Resumed struct {
+	ByPerson bool `json:"by_person"` // a pause ended; else the job was taken over
+	Ended    int  `json:"ended"`     // tables that had ended
+}
+
 // Notice is the data of EventJobNotice.
 type Notice struct {
 	Severity string `json:"severity"` // info, warning, alert

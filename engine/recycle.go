@@ -78,7 +78,12 @@ func (r *run) begin(ctx context.Context) error {
 	if r.job.State == JobPaused && r.job.Wanted != WantRun {
 		return nil
 	}
-	return r.move(ctx, []JobState{JobQueued, JobRunning, JobPaused}, JobRunning, EventJobResumed, "", nil)
+	return r.move(ctx, []JobState{JobQueued, JobRunning, JobPaused}, JobRunning, EventJobResumed, "", r.resumed(false))
+}
+
+// resumed is what a resumption finds.
+func (r *run) resumed(byPerson bool) Resumed {
+	return Resumed{ByPerson: byPerson, Ended: len(r.job.Steps) - r.count(StepPending, StepRunning)}
 }
 
 // work rebuilds the tables. While people want a pause, or the maintenance window is closed, nothing
@@ -225,7 +230,7 @@ func (r *run) rest(ctx context.Context, h *host) error {
 			if r.job.State != JobPaused {
 				return nil
 			}
-			return r.move(ctx, []JobState{JobPaused}, JobRunning, EventJobResumed, "resumed by a person", nil)
+			return r.move(ctx, []JobState{JobPaused}, JobRunning, EventJobResumed, "resumed by a person", r.resumed(true))
 		case r.job.State != JobPaused:
 			if err := r.move(ctx, []JobState{JobRunning}, JobPaused, EventJobPaused, "paused by a person", nil); err != nil {
 				return err

@@ -46,10 +46,37 @@ func planBody(b *builder, p engine.Plan, asOf time.Time, rows int) {
 		b.field(kFieldLimits, plain(b.l.limits(p.Limits))),
 		b.field(kFieldSnapshot, b.l.say(kSnapshotAge, args{"at": when(p.Snapshot), "age": plain(b.l.span(asOf.Sub(p.Snapshot)))})...),
 	}})
+	planBounds(b, p)
 	if accepted := policyWords(b.l, p.Policy); accepted != "" {
 		b.text(append([]Span{emoji("warning"), plain(" ")}, b.l.say(kAccepted, args{"what": bold(accepted)})...)...)
 	}
 	b.table(planTable(b.l, p), rows, kMoreTables)
+}
+
+// planBounds says in which order hosts are worked on, which are left alone, and what else bounds
+// the plan.
+func planBounds(b *builder, p engine.Plan) {
+	if len(p.Hosts) > 1 {
+		names := make([]string, len(p.Hosts))
+		for i, h := range p.Hosts {
+			names[i] = h.Name
+		}
+		b.context(b.l.say(kHostsInOrder, args{"n": plainInt(len(names)), "k": plainInt(max(1, p.Bounds.AtOnce)),
+			"hosts": plain(clip(strings.Join(names, ", "), 900))})...)
+	}
+	for i, x := range p.Left {
+		if i == 10 {
+			b.context(plain("…"))
+			break
+		}
+		b.context(b.l.say(kLeftOut, args{"name": code(x.Name), "why": plain(clip(x.Reason, 300))})...)
+	}
+	if !p.Bounds.Window.IsZero() {
+		b.context(b.l.say(kBoundWindow, args{"window": plain(p.Bounds.Window.String())})...)
+	}
+	if p.Bounds.Time > 0 {
+		b.context(b.l.say(kBoundTime, args{"time": plain(b.l.span(p.Bounds.Time))})...)
+	}
 }
 
 // gainRange is the least and the most that a plan should give back.
@@ -148,7 +175,7 @@ func policyWords(l Locale, p engine.Policy) string {
 		on bool
 		k  key
 	}{{p.AllowPrimary, kAcceptPrimary}, {p.AllowErrant, kAcceptErrant}, {p.AllowPartial, kAcceptPartial},
-		{p.AllowCopy, kAcceptCopy}, {p.AllowUnsafe, kAcceptUnsafe}} {
+		{p.AllowCopy, kAcceptCopy}, {p.AllowUnsafe, kAcceptUnsafe}, {p.CheckRows, kAcceptCheck}} {
 		if x.on {
 			out = append(out, l.text(x.k, nil))
 		}

@@ -94,6 +94,9 @@ func (s *scene) tableDone(st engine.Step) Message {
 	if st.Reason != "" {
 		b.context(plain(clip(st.Reason, 600)))
 	}
+	if st.Rows != nil {
+		b.context(s.l.say(kRowsCounted, args{"n": plainInt(int(st.Rows.After))})...)
+	}
 	return b.m
 }
 

@@ -145,21 +145,5 @@ func (s *totals) add(st engine.Step) {
 // nameOfStep is a step's table as people write it.
 func nameOfStep(p engine.PlannedStep) string { return p.Schema + "." + p.Table }
 
-// comparison is a throttle's reason in words: "replica_lag 14s > 10s on db-prod-3".
-func comparison(r throttle.Reason) string {
-	s := fmt.Sprintf("%s %s%s > %s%s", r.Metric, number(r.Value), r.Unit, number(r.Limit), r.Unit)
-	if r.Where != "" {
-		s += " on " + r.Where
-	}
-	if r.Detail != "" {
-		s += " (" + r.Detail + ")"
-	}
-	return clip(s, 300)
-}
-
-func number(f float64) string {
-	if f == float64(int64(f)) {
-		return fmt.Sprintf("%d", int64(f))
-	}
-	return fmt.Sprintf("%.1f", f)
-}
+// comparison is a reason to wait in words: "replica_lag 14 s > 10 s on db-prod-3".
+func comparison(r throttle.Reason) string { return clip(r.String(), 300) }

@@ -79,6 +79,32 @@ type Rebuild struct {
 	MinShare float64 `yaml:"min_share"`
 	// Tolerance is the share by which a table may have grown since the plan. Defaults to 0.2.
 	Tolerance float64 `yaml:"tolerance"`
+	// CheckRows stops the applier during each rebuild and counts the table's rows before and
+	// after. Defaults to false.
+	CheckRows bool `yaml:"check_rows"`
+	// AtOnce is how many hosts of one run over a cluster are worked on at the same time.
+	// Defaults to 1.
+	AtOnce int `yaml:"at_once"`
+	// MaxTables is how many tables one run may rebuild, the biggest gains first; 0 for no bound.
+	MaxTables int `yaml:"max_tables"`
+	// MaxBytes is how much one run may rebuild, as it is on disk; 0 for no bound.
+	MaxBytes Size `yaml:"max_bytes"`
+	// MaxTime is how long a host's job may start tables; 0 for no bound.
+	MaxTime time.Duration `yaml:"max_time"`
+	// Window is when tables may be started.
+	Window Window `yaml:"window"`
+}
+
+// Window is a maintenance window. A table is started only when it is expected to end in it.
+type Window struct {
+	// From is when it opens, "22:00"; empty: always open.
+	From string `yaml:"from"`
+	// To is when it closes; not after From, it is the next day.
+	To string `yaml:"to"`
+	// Zone is the time zone of both, "Europe/Berlin"; empty: UTC.
+	Zone string `yaml:"zone"`
+	// Days on which it opens (mon, tue, wed, thu, fri, sat, sun); empty: every day.
+	Days []string `yaml:"days"`
 }
 
 // Limits bound one job; 0 turns a limit off.

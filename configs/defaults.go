@@ -23,7 +23,7 @@ func Defaults() Config {
 		},
 		Alerts:    Alerts{Timeout: 5 * time.Second},
 		Schedules: Schedules{Announce: time.Hour, Window: 4 * time.Hour, Zone: "UTC", Missed: "skip"},
-		API:    API{Rate: 20, MaxBody: 64 << 10},
+		API:       API{Rate: 20, MaxBody: 64 << 10},
 		MySQL: MySQL{
 			User:        "recycler",
 			TLS:         TLS{Mode: "required"},
@@ -47,6 +47,7 @@ func DefaultCluster() Cluster {
 			MinGain:    64 << 20,
 			MinShare:   0.1,
 			Tolerance:  0.2,
+			AtOnce:     1,
 		},
 		Limits: Limits{
 			MaxLag:         10 * time.Second,

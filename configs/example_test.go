@@ -83,7 +83,7 @@ func TestDocCommentsTellTheDefaults(t *testing.T) {
 	values := map[string]reflect.Value{}
 	for _, v := range []any{Defaults(), DefaultCluster(), Defaults().Slack, Defaults().Storage, Defaults().Node, Defaults().Log,
 		Defaults().Language, Defaults().Approvals, Defaults().Approvals.Approvers, Defaults().Engine, Defaults().Schedules, Defaults().API, Defaults().MySQL,
-		Defaults().MySQL.TLS, DefaultCluster().Rebuild, DefaultCluster().Limits, DefaultCluster().Policy,
+		Defaults().MySQL.TLS, DefaultCluster().Rebuild, DefaultCluster().Rebuild.Window, DefaultCluster().Limits, DefaultCluster().Policy,
 		DefaultCluster().External, Host{}} {
 		values[reflect.TypeOf(v).Name()] = reflect.ValueOf(v)
 	}

@@ -143,6 +143,28 @@ func (r Rebuild) validate(m *mistakes, path string) {
 	between(m, path+".min_serving", r.MinServing, 0, 1000)
 	between(m, path+".min_share", r.MinShare, 0, 1)
 	between(m, path+".tolerance", r.Tolerance, 0, 10)
+	between(m, path+".at_once", r.AtOnce, 1, 100)
+	between(m, path+".max_tables", r.MaxTables, 0, 1_000_000)
+	between(m, path+".max_time", r.MaxTime, 0, 30*24*time.Hour)
+	r.Window.validate(m, path+".window")
+}
+
+// validate checks the form of a window; one that is written down wrongly must not be always open.
+func (w Window) validate(m *mistakes, path string) {
+	if w.From == "" && w.To == "" && w.Zone == "" && len(w.Days) == 0 {
+		return
+	}
+	for key, at := range map[string]string{"from": w.From, "to": w.To} {
+		if _, err := time.Parse("15:04", at); err != nil {
+			m.addf(path+"."+key, "%q is not a time of day like 22:00", at)
+		}
+	}
+	if _, err := time.LoadLocation(w.Zone); err != nil {
+		m.addf(path+".zone", "%q is not a time zone like Europe/Berlin", w.Zone)
+	}
+	for i, d := range w.Days {
+		oneOf(m, fmt.Sprintf("%s.days[%d]", path, i), d, "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+	}
 }
 
 func (l Limits) validate(m *mistakes, path string) {

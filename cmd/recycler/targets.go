@@ -112,7 +112,11 @@ func (t *targets) settings(cl configs.Cluster) engine.ClusterSettings {
 		},
 		Policy: engine.Policy{
 			AllowPrimary: p.AllowPrimary, AllowErrant: p.AllowErrant, AllowPartial: p.AllowPartial,
-			AllowCopy: p.AllowCopy, AllowUnsafe: p.AllowUnsafe,
+			AllowCopy: p.AllowCopy, AllowUnsafe: p.AllowUnsafe, CheckRows: r.CheckRows,
+		},
+		Bounds: engine.Bounds{
+			AtOnce: r.AtOnce, Tables: r.MaxTables, Bytes: int64(r.MaxBytes), Time: r.MaxTime,
+			Window: engine.Window{From: r.Window.From, To: r.Window.To, Zone: r.Window.Zone, Days: r.Window.Days},
 		},
 	}
 }

@@ -28,7 +28,11 @@ func (v view) card(l Locale) Message {
 
 // asked says who asked for what.
 func (v view) asked(b *builder) {
-	b.say(kAsked, args{"who": mention(v.r.Requester), "command": code(slash + v.command()), "id": code(v.r.ID)})
+	who := mention(v.r.Requester)
+	if id, is := v.r.Requester.Schedule(); is {
+		who = plain(b.l.text(kScheduleName, args{"id": plain(id)}))
+	}
+	b.say(kAsked, args{"who": who, "command": code(slash + v.command()), "id": code(v.r.ID)})
 }
 
 // top is the header with the one sentence for notifications.
@@ -116,18 +120,22 @@ func (v view) decisionButtons(l Locale) []Button {
 	}
 	note := Button{Action: ActionApproveNote, Value: valueOf(v.r), Label: l.text(kApproveNote, nil)}
 	if _, is := v.r.Requester.Schedule(); is {
-		return []Button{
-			approve, note,
-			{Action: ActionSkip, Value: valueOf(v.r), Label: l.text(kSkipRun, nil)},
-			{Action: ActionPauseSchedule, Value: valueOf(v.r), Label: l.text(kPauseSchedule, nil), Style: "danger", Confirm: &Confirm{
-				Title: l.text(kPauseScheduleTitle, nil), Text: l.text(kPauseScheduleText, args{"id": plain(v.r.Requester.Name)}),
-				Yes: l.text(kPauseSchedule, nil), No: l.text(kBack, nil)}},
-		}
+		return append([]Button{approve, note}, v.scheduleButtons(l)...)
 	}
 	return []Button{
 		approve, note,
 		{Action: ActionDeny, Value: valueOf(v.r), Label: l.text(kDeny, nil), Style: "danger"},
 		{Action: ActionWithdraw, Value: valueOf(v.r), Label: l.text(kWithdraw, nil)},
+	}
+}
+
+// scheduleButtons stop a schedule's run before it begins.
+func (v view) scheduleButtons(l Locale) []Button {
+	return []Button{
+		{Action: ActionSkip, Value: valueOf(v.r), Label: l.text(kSkipRun, nil)},
+		{Action: ActionPauseSchedule, Value: valueOf(v.r), Label: l.text(kPauseSchedule, nil), Style: "danger", Confirm: &Confirm{
+			Title: l.text(kPauseScheduleTitle, nil), Text: l.text(kPauseScheduleText, args{"id": plain(v.r.Requester.Name)}),
+			Yes: l.text(kPauseSchedule, nil), No: l.text(kBack, nil)}},
 	}
 }
 

@@ -30,8 +30,14 @@ func (v view) recycle(b *builder) {
 		v.ended(b, s, state)
 		return
 	}
-	if state == engine.JobQueued {
+	if state == engine.JobQueued && v.r.NotBefore.After(v.now) { // nothing to show before, and only the whole run to stop
 		v.scheduled(b)
+		stop := v.runButtons(b.l, state)
+		if _, is := v.r.Requester.Schedule(); is && len(stop) > 0 {
+			stop = v.scheduleButtons(b.l)
+		}
+		b.buttons(stop...)
+		return
 	}
 	v.progress(b, s, state)
 	b.buttons(v.runButtons(b.l, state)...)

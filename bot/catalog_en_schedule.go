@@ -2,6 +2,7 @@ package bot
 
 // englishSchedules are the texts about schedules, comments and methods in English.
 var englishSchedules = map[key]string{
+	kScheduleName:         "schedule {id}",
 	kBadScheduleID:        "{word} is not a schedule id.",
 	kScheduleIDMissing:    "{command} needs a schedule id.",
 	kCronMissing:          "{command} needs --cron: when to run.",
@@ -31,12 +32,12 @@ var englishSchedules = map[key]string{
 	kSchedulePaused:       "{who} paused {id}: {command}. Nothing runs until it is resumed.",
 	kScheduleResumed:      "{who} resumed {id}: {command}. Next run {next}.",
 	kScheduleRemoved:      "{who} removed {id}: {command}.",
-	kScheduleLate:         "{id} missed {n} run(s) up to {at} while I was away; I ask for them once now.",
+	kScheduleLate:         "{id} missed its run of {at} while I was away; I ask for it now.|{id} missed {n} runs up to {at} while I was away; I ask for them once now.",
 	kSkippedByPerson:      "{who} skipped the run of {id} at {at}.",
 	kSkippedStopped:       "The run of {id} at {at} is skipped: {who} stopped the schedule.",
 	kSkippedNotApproved:   "{owner} Nobody approved the run of {id} at {at} in time; it is skipped.",
 	kSkippedWithdrawn:     "The run of {id} at {at} was taken back.",
-	kSkippedMissed:        "{id} missed {n} run(s) up to {at} while I was away; they are skipped.",
+	kSkippedMissed:        "{id} missed its run of {at} while I was away; it is skipped.|{id} missed {n} runs up to {at} while I was away; they are skipped.",
 	kSkippedBusy:          "The run of {id} at {at} is skipped: the one before has not ended.",
 	kSkippedNoLook:        "{owner} The run of {id} at {at} is skipped: the discovery it needs was not approved or failed. {why}",
 	kSkippedNothing:       "The run of {id} at {at} has nothing to do: {why}",

@@ -2,6 +2,7 @@ package bot
 
 // chineseSchedules are the texts about schedules, comments and methods in Simplified Chinese.
 var chineseSchedules = map[key]string{
+	kScheduleName:         "定时任务 {id}",
 	kBadScheduleID:        "{word} 不是有效的定时任务号。",
 	kScheduleIDMissing:    "{command} 需要指定定时任务号。",
 	kCronMissing:          "{command} 需要 --cron，即执行时间。",

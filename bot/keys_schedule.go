@@ -3,6 +3,7 @@ package bot
 // Further texts of the catalog: schedules, comments, methods.
 const (
 	// Schedules, comments and methods.
+	kScheduleName         key = "schedule_name"
 	kBadScheduleID        key = "bad_schedule_id"
 	kScheduleIDMissing    key = "schedule_id_missing"
 	kCronMissing          key = "cron_missing"

@@ -320,8 +320,9 @@ func (d *draft) scheduleTold(e engine.Event) error {
 		p.Key, p.Request, p.Parent = r.ID+"/e"+strconv.FormatInt(e.Seq, 10), r.ID, cardKey(rootOf(r))
 	}
 	b := &builder{l: l}
-	b.summary(k, a)
-	b.text(append([]Span{emoji("calendar"), plain(" ")}, l.say(k, a)...)...)
+	words := l.count(k, max(n, 1), a)
+	b.m.Summary = flat(words)
+	b.text(append([]Span{emoji("calendar"), plain(" ")}, words...)...)
 	if err := p.draw(b.m); err != nil {
 		return err
 	}

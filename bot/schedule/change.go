@@ -172,10 +172,10 @@ func (s *Scheduler) change(ctx context.Context, id string, by approvals.Actor, w
 	return out, s.takeBack(ctx, x, by, what)
 }
 
-// takeBack ends what a schedule asked for and nobody decided yet. After an edit it is asked again.
+// takeBack ends what a schedule asked for and what has not begun. After an edit it is asked again.
 func (s *Scheduler) takeBack(ctx context.Context, x approvals.Schedule, by approvals.Actor, what string) error {
 	r, ok, err := s.open(ctx, x.ID)
-	if err != nil || !ok || r.State == approvals.RunStarted {
+	if err != nil || !ok {
 		return err
 	}
 	if what == "edited" {
@@ -185,7 +185,12 @@ func (s *Scheduler) takeBack(ctx context.Context, x approvals.Schedule, by appro
 		_, err := s.o.Requests.Supersede(ctx, r.RequestID, fmt.Sprintf("%s edited the schedule %s.", by.Name, x.ID))
 		return decidedBefore(err)
 	}
-	return s.end(ctx, x, r, by, "stopped")
+	err = s.end(ctx, x, r, by, "stopped")
+	var p *engine.Problem
+	if errors.As(err, &p) && p.Code == "already_running" {
+		return nil // what runs is left to the buttons of its card
+	}
+	return err
 }
 
 // open finds the slot of a schedule that has not ended: the first that is not approved yet, if any.

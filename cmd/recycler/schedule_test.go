@@ -360,7 +360,7 @@ func TestScheduleSkipPauseEdit(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, engine.JobCancelled, jobs[0].State)
 
-	// Paused with a request open: it is taken back, and no night comes until it is resumed.
+	// Paused with a request open: it is taken back, as is work that was approved and has not begun, and no night comes until it is resumed.
 	n.at("06 01:10:00")
 	round(t, p)
 	third := p.asked()[2]

@@ -188,3 +188,46 @@ func TestTwoWorkersOneJob(t *testing.T) {
 	require.Equal(t, engine.JobSucceeded, w.job(id).State)
 	require.Equal(t, map[string]int{"1": 1}, w.sent(1))
 }
+
+// The server dies under a statement and comes back: what it did is looked up, the table is rebuilt
+// when nothing was done, and the job goes on.
+func TestServerDiesUnderARebuild(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "1+1", slow, small1)
+	w.discover("db-2")
+	id := w.recycle("db-2", w.plan("db-2"))
+	end := w.background(t.Context(), id)
+	w.running(1)
+	require.NoError(t, w.cluster.Nodes[1].Kill())
+	require.NoError(t, w.cluster.Nodes[1].Restart(t.Context()))
+	require.NoError(t, end())
+	j := w.job(id)
+	require.Equal(t, engine.JobSucceeded, j.State, "%s %+v", j.Reason, j.Steps)
+	require.Zero(t, w.leftovers(1))
+	require.True(t, w.readOnly(1))
+	require.NotEmpty(t, w.notices(id), "people hear that the server was away")
+	for _, n := range w.notices(id) {
+		require.NotContains(t, n, "dial tcp", "no texts of a driver in the chat")
+	}
+}
+
+// A job that is cancelled while no process runs it kills what is left of it on the server.
+func TestCancelledWhileNobodyRunsIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "1+1", slow)
+	w.discover("db-2")
+	id := w.recycle("db-2", w.plan("db-2"))
+	ctx, stop := context.WithCancelCause(t.Context())
+	end := w.background(ctx, id)
+	w.running(1)
+	stop(errors.New("shutting down"))
+	require.Error(t, end())
+	_, err := w.facts.Want(t.Context(), id, engine.WantCancel, alice)
+	require.NoError(t, err)
+	require.NoError(t, w.dispatcher.Run(t.Context(), id))
+	j := w.job(id)
+	require.Equal(t, engine.JobCancelled, j.State)
+	require.Zero(t, w.ours(1))
+	require.NotEqual(t, engine.StepRunning, j.Steps[0].State, "no step of an ended job runs")
+	require.Zero(t, w.leftovers(1))
+}

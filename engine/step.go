@@ -42,7 +42,7 @@ func (w *worker) step(ctx context.Context, s *Step) (again bool, err error) {
 			return false, err
 		}
 	}
-	res, cause, err := w.rebuild(ctx, w.h, w.fence, s)
+	res, err := w.rebuild(ctx, w.h, w.fence, s)
 	if !stopping(ctx, err) && res.Outcome != rebuild.Left {
 		err = errors.Join(err, w.startAppliers(ctx, w.h)) // of an adopted statement, or one that broke
 	}
@@ -52,7 +52,7 @@ func (w *worker) step(ctx context.Context, s *Step) (again bool, err error) {
 	case res.Outcome == rebuild.Left, stopping(ctx, err):
 		return false, errors.Join(context.Cause(ctx), err) // goes on on the server; adopted by whoever comes next
 	case res.Outcome == rebuild.Unknown:
-		return w.unknown(ctx, s, cause, err)
+		return w.unknown(ctx, s, err)
 	case res.Outcome == rebuild.Killed:
 		return w.killed(ctx, s, err)
 	}
@@ -61,10 +61,9 @@ func (w *worker) step(ctx context.Context, s *Step) (again bool, err error) {
 
 // unknown looks once more, on new connections, before it says that nobody can know: a server that
 // restarts under a statement answers again after its recovery. The mark stays, so nothing is run
-// before it is known that nothing was done.
-func (w *worker) unknown(ctx context.Context, s *Step, cause, err error) (bool, error) {
-	var no *guard.Refused
-	if s.lost || errors.As(cause, &no) && no.Verdict.Known() {
+// before it is known that nothing was done, and the guard watches and is asked as at any time.
+func (w *worker) unknown(ctx context.Context, s *Step, err error) (bool, error) {
+	if s.lost {
 		return false, w.fail(ctx, s, StepUnknown, EventStepUnknown, rebuild.Unknown, err)
 	}
 	s.lost = true
@@ -104,8 +103,8 @@ func (r *run) need(s *Step, stopped bool) throttle.Table {
 
 // rebuild runs the statement between three watchers, each of which may have it killed: the guard
 // (a promotion), the throttle (a critical limit), and people (cancel, pause now). When this process
-// stops the statement is left to the server. cause is why it was to be stopped, nil if it was not.
-func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (res rebuild.Result, cause, err error) {
+// stops the statement is left to the server.
+func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (rebuild.Result, error) {
 	sctx, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(errStepOver)
 	defer context.AfterFunc(ctx, func() { kill(rebuild.ErrLeave) })()
@@ -127,10 +126,9 @@ func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (
 	g.Go(watch(func() error { return r.wish.interrupt(wctx, false) }))
 	g.Go(watch(func() error { return r.guard.Watch(wctx, h.server, h.topology, expect, r.o.WatchEvery) }))
 	g.Go(watch(func() error { return h.throttle.During(wctx, r.need(s, s.Plan.Method.StopSQL)) }))
-	res, err = f.Run(sctx, r.task(s), r.hooks(ctx, h, s))
-	cause = context.Cause(sctx)
+	res, err := f.Run(sctx, r.task(s), r.hooks(ctx, h, s))
 	unwatch()
-	return res, cause, errors.Join(err, g.Wait())
+	return res, errors.Join(err, g.Wait())
 }
 
 func (r *run) task(s *Step) rebuild.Task {

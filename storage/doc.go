@@ -30,6 +30,9 @@
 // program is refused with the version to install. Every journal write names its lease's epoch and
 // is refused with engine.ErrLeaseLost when that is no longer the newest.
 //
+// Several processes may share a database. One of them is the active bot of a Slack app, under a
+// lease with an epoch; work under WithFence is refused once another process has that lease.
+//
 // # What it does not do
 //
 // It decides nothing about people or servers, it renders nothing, and it knows no chat platform.

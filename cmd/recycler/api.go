@@ -47,8 +47,12 @@ func (a *app) serveAPI(ctx context.Context) error {
 // chatStats are the transport's counters as health and metrics tell them.
 func (a *app) chatStats() api.ChatStats {
 	s := a.slack.Stats()
-	out := api.ChatStats{Sockets: len(s.Sockets), Received: s.In.Received, Handled: s.In.Handled, AckErrors: s.In.AckErrors,
+	out := api.ChatStats{Received: s.In.Received, Handled: s.In.Handled, AckErrors: s.In.AckErrors,
 		Posted: s.Out.Posted, Edited: s.Out.Edited, Failed: s.Out.Failed, Limited: s.Out.RateLimited}
+	if !a.active.Load() {
+		return out // another process talks
+	}
+	out.Sockets = len(s.Sockets)
 	for _, k := range s.Sockets {
 		if k.Connected {
 			out.Connected++

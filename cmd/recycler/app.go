@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,6 +38,7 @@ type app struct {
 	api     *api.Server // nil: there is none
 
 	dispatcher *engine.Dispatcher
+	active     atomic.Bool // this process is the active bot
 }
 
 // stores are the services of the one database.
@@ -102,7 +104,7 @@ func (a *app) wire(t *targets) error {
 	a.slots = a.newScheduler()
 	a.bot = bot.New(bot.Options{
 		Schedules: a.slots,
-		Targets: t, Planner: &engine.Planner{Discoveries: journal, Guards: guards, Now: time.Now}, Requests: a.service,
+		Targets:   t, Planner: &engine.Planner{Discoveries: journal, Guards: guards, Now: time.Now}, Requests: a.service,
 		Facts: a.stores.facts, Lists: a.stores.facts, Wanter: a.stores.facts, Live: live, Outbox: a.outbox(),
 		Responder: a.slack, Directory: a.slack, Channels: channels(c), Log: a.log.Named("bot"),
 		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval},

@@ -171,6 +171,8 @@ func (a *app) beBot(ctx context.Context) error {
 
 // chat is what only the active bot does.
 func (a *app) chat(ctx context.Context) error {
+	a.active.Store(true)
+	defer a.active.Store(false)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.slack.Run(ctx) })
 	g.Go(func() error { return a.bot.Teller().Run(ctx) })

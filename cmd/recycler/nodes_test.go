@@ -280,3 +280,53 @@ func whisper(t *testing.T, w *chatWorld, text string) {
 		return false, err
 	}))
 }
+
+// TestFrozenBot freezes the active bot for longer than its lease. When it wakes it must find itself
+// replaced: it closes its sockets, says nothing, and waits.
+func TestFrozenBot(t *testing.T) {
+	t.Parallel()
+	nowhere := &mysqltest.Cluster{} // nobody is asked for a server here
+	for kind, url := range databases(t) {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := newChatWorld(t, nowhere, 0, url)
+			require.NoError(t, os.WriteFile(w.config, []byte(w.read(t)+"      - {name: db-1, addr: \"127.0.0.1:1\"}\n"), 0o600))
+			first := serve(t, w.config)
+			require.NoError(t, w.WaitSockets(t.Context(), 2))
+			second := serve(t, w.config)
+			second.says(t, "another process is the active bot")
+			froze := time.Now()
+			require.NoError(t, first.cmd.Process.Signal(syscall.SIGSTOP))
+			second.says(t, "this process is the active bot")
+			t.Logf("%s: a frozen bot is replaced after %.1f s", kind, time.Since(froze).Seconds())
+			require.NoError(t, first.cmd.Process.Signal(syscall.SIGCONT))
+			woke := time.Now()
+			first.says(t, "not the active bot any more")
+			require.NoError(t, w.WaitSockets(t.Context(), 2))
+			t.Logf("%s: its sockets are closed after %.1f s", kind, time.Since(woke).Seconds())
+			first.says(t, "another process is the active bot") // and it waits
+			_, err := w.Slash(t.Context(), "alice", "#db-ops", "help")
+			require.NoError(t, err)
+			whisper(t, w, "recycle")
+
+			second.kill() // the first is good for another turn
+			require.Eventually(t, func() bool { return strings.Count(first.text(), "this process is the active bot") == 2 }, 15*time.Second, 20*time.Millisecond)
+			require.NoError(t, w.WaitSockets(t.Context(), 2))
+			before, err := w.Ephemerals(t.Context(), "alice")
+			require.NoError(t, err)
+			_, err = w.Slash(t.Context(), "alice", "#db-ops", "help")
+			require.NoError(t, err)
+			require.NoError(t, w.Wait(t.Context(), func() (bool, error) {
+				after, err := w.Ephemerals(t.Context(), "alice")
+				return len(after) > len(before), err
+			}))
+		})
+	}
+}
+
+func (w *chatWorld) read(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(w.config)
+	require.NoError(t, err)
+	return string(b)
+}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -94,26 +93,15 @@ const (
 	answerBytes  = 64 << 20
 )
 
-// do makes one call; in and out are JSON bodies or nil.
-func (c *Client) do(ctx context.Context, method, path string, q url.Values, in, out any) error {
+// do makes one call; out takes the answer.
+func (c *Client) do(ctx context.Context, method, path string, q url.Values, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("encode the call: %w", err)
-		}
-		body = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+path+"?"+q.Encode(), body)
+	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+path+"?"+q.Encode(), nil)
 	if err != nil {
 		return fmt.Errorf("make the call: %w", err)
 	}
 	req.Header = c.header()
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		return &Unreachable{c.base.String(), bare(err)}
@@ -185,12 +173,12 @@ func (p Page) query(host string) url.Values {
 
 // Jobs lists jobs, newest first.
 func (c *Client) Jobs(ctx context.Context, p Page) (out JobList, err error) {
-	return out, c.do(ctx, http.MethodGet, "/api/v1/jobs", p.query("host"), nil, &out)
+	return out, c.do(ctx, http.MethodGet, "/api/v1/jobs", p.query("host"), &out)
 }
 
 // Job reads one job with its steps.
 func (c *Client) Job(ctx context.Context, id string) (out JobView, err error) {
-	return out, c.do(ctx, http.MethodGet, "/api/v1/jobs/"+url.PathEscape(id), nil, nil, &out)
+	return out, c.do(ctx, http.MethodGet, "/api/v1/jobs/"+url.PathEscape(id), nil, &out)
 }
 
 // Want does pause, resume or cancel to a job; now stops the running table of a pause.
@@ -199,17 +187,17 @@ func (c *Client) Want(ctx context.Context, id, verb string, now bool) (out JobVi
 	if now {
 		q.Set("now", "true")
 	}
-	return out, c.do(ctx, http.MethodPost, "/api/v1/jobs/"+url.PathEscape(id)+"/"+verb, q, nil, &out)
+	return out, c.do(ctx, http.MethodPost, "/api/v1/jobs/"+url.PathEscape(id)+"/"+verb, q, &out)
 }
 
 // Requests lists requests, newest first.
 func (c *Client) Requests(ctx context.Context, p Page) (out RequestList, err error) {
-	return out, c.do(ctx, http.MethodGet, "/api/v1/requests", p.query("target"), nil, &out)
+	return out, c.do(ctx, http.MethodGet, "/api/v1/requests", p.query("target"), &out)
 }
 
 // Request reads one request.
 func (c *Client) Request(ctx context.Context, id string) (out RequestView, err error) {
-	return out, c.do(ctx, http.MethodGet, "/api/v1/requests/"+url.PathEscape(id), nil, nil, &out)
+	return out, c.do(ctx, http.MethodGet, "/api/v1/requests/"+url.PathEscape(id), nil, &out)
 }
 
 // Feed is an open WebSocket on the event log.
@@ -226,7 +214,7 @@ func (c *Client) Events(ctx context.Context, after int64, job string) (*Feed, er
 	}
 	dctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	conn, res, err := websocket.Dial(dctx, c.base.String()+"/api/v1/events/ws?"+q.Encode(), &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: c.header()})
+	conn, res, err := websocket.Dial(dctx, c.base.String()+"/api/v1/events/ws?"+q.Encode(), &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: c.header()}) //nolint:bodyclose // the library replaces the body with bytes it has read
 	if err != nil {
 		if res != nil && res.StatusCode >= 300 {
 			b, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16)) // what can be read of the problem is what is told

@@ -13,7 +13,7 @@ import (
 
 // EventList is a stretch of the event log.
 type EventList struct {
-	Items []EventView `json:"items"`
+	Items []EventView `json:"items" nullable:"false"`
 	Next  int64       `json:"next" doc:"Give this as after to go on"`
 }
 

@@ -25,7 +25,7 @@ type ChatStats struct {
 // Health says how the process is.
 type Health struct {
 	Status  string  `json:"status" enum:"ok,failing"`
-	Checks  []Check `json:"checks"`
+	Checks  []Check `json:"checks" nullable:"false"`
 	Version string  `json:"version"`
 	Uptime  float64 `json:"uptime_seconds"`
 }
@@ -72,19 +72,28 @@ func (s *Server) healthRoutes() {
 
 // health looks at what the process needs.
 func (s *Server) health(ctx context.Context) Health {
-	h := Health{Status: "ok", Version: s.o.Version, Uptime: time.Since(s.started).Seconds(),
-		Checks: []Check{{Name: "storage", Status: "ok"}, {Name: "chat", Status: "ok"}}}
-	bad := func(i int, detail string) {
-		h.Status, h.Checks[i].Status, h.Checks[i].Detail = "failing", "failing", detail
+	h := Health{Status: "ok", Version: s.o.Version, Uptime: time.Since(s.started).Seconds()}
+	check := func(name, trouble string) {
+		c := Check{Name: name, Status: "ok", Detail: trouble}
+		if trouble != "" {
+			h.Status, c.Status = "failing", "failing"
+		}
+		h.Checks = append(h.Checks, c)
 	}
 	ctx, cancel := context.WithTimeout(ctx, looks)
 	defer cancel()
+	trouble := ""
 	if _, err := s.o.Events.LastEvent(ctx); err != nil {
 		s.o.Log.Warn("the storage does not answer", zap.Error(err))
-		bad(0, "it does not answer")
+		trouble = "it does not answer"
 	}
-	if c := s.o.Chat(); c.Connected == 0 {
-		bad(1, "no socket is connected")
+	check("storage", trouble)
+	if c := s.o.Chat(); c.Sockets > 0 {
+		trouble = ""
+		if c.Connected == 0 {
+			trouble = "no socket is connected"
+		}
+		check("chat", trouble)
 	}
 	return h
 }

@@ -34,7 +34,7 @@ type listJobs struct {
 
 // JobList is a page of jobs, without their steps.
 type JobList struct {
-	Items      []JobView `json:"items"`
+	Items      []JobView `json:"items" nullable:"false"`
 	NextCursor string    `json:"next_cursor,omitempty" doc:"Left out on the last page"`
 }
 

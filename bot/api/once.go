@@ -56,12 +56,12 @@ func (s *Server) once(ctx context.Context, a ask) (r approvals.Request, repeated
 	}
 	t := callerOf(ctx)
 	sum := sha256.Sum256([]byte(a.by.ID + "\x00" + a.channel + "\x00" + a.command))
-	print := hex.EncodeToString(sum[:])
-	k, fresh, err := s.o.Keys.Claim(ctx, t.ID, a.key, print)
+	finger := hex.EncodeToString(sum[:])
+	k, fresh, err := s.o.Keys.Claim(ctx, t.ID, a.key, finger)
 	switch {
 	case err != nil:
 		return r, false, err
-	case k.Fingerprint != print:
+	case k.Fingerprint != finger:
 		return r, false, refuse(http.StatusUnprocessableEntity, "key_reused", "This Idempotency-Key was used for another call.", "Use a new key for each new call.")
 	case k.RequestID != "":
 		r, err = s.o.Facts.Request(ctx, k.RequestID)

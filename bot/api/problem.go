@@ -24,7 +24,7 @@ type Problem struct {
 	Code    string   `json:"code" doc:"Stable word for scripts" example:"own_request"`
 	Detail  string   `json:"detail" doc:"What is wrong, as a person reads it"`
 	Hint    string   `json:"hint,omitempty" doc:"What to do about it"`
-	Reasons []string `json:"reasons,omitempty" doc:"Further sentences: a guard's findings, a body's mistakes"`
+	Reasons []string `json:"reasons,omitempty" nullable:"false" doc:"Further sentences: a guard's findings, a body's mistakes"`
 	ErrorID string   `json:"error_id,omitempty" doc:"Where to find the rest in the log"`
 }
 

@@ -22,7 +22,7 @@ func add[I, O any](s *Server, op huma.Operation, need Scope, f func(context.Cont
 		op.Middlewares = append(op.Middlewares, s.scoped(need))
 	}
 	op.Responses = map[string]*huma.Response{"default": {Description: "Problem", Content: map[string]*huma.MediaType{
-		problemType: {Schema: huma.SchemaFromType(s.doc.OpenAPI().Components.Schemas, typeOf[Problem]())}}}}
+		problemType: {Schema: s.doc.OpenAPI().Components.Schemas.Schema(typeOf[Problem](), true, "Problem")}}}}
 	huma.Register(s.doc, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := f(ctx, in)
 		if err == nil {
@@ -75,7 +75,7 @@ type listRequests struct {
 
 // RequestList is a page of requests.
 type RequestList struct {
-	Items      []RequestView `json:"items"`
+	Items      []RequestView `json:"items" nullable:"false"`
 	NextCursor string        `json:"next_cursor,omitempty" doc:"Left out on the last page"`
 }
 

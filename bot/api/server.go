@@ -165,6 +165,9 @@ func (s *Server) routes() {
 	s.jobRoutes()
 	s.factRoutes()
 	s.healthRoutes()
+	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which ours replace
+		delete(c.Components.Schemas.Map(), unused)
+	}
 	mux.HandleFunc("GET /api/v1/events/ws", s.guard(Read, s.serveEvents))
 	metrics := s.metrics.handler().ServeHTTP
 	if !s.o.Tuning.OpenMetrics {

@@ -26,9 +26,9 @@ type RequestView struct {
 	MinApprovals int          `json:"min_approvals"`
 	Created      time.Time    `json:"created"`
 	Expires      time.Time    `json:"expires"`
-	Reviews      []ReviewView `json:"reviews"`
+	Reviews      []ReviewView `json:"reviews" nullable:"false"`
 	Plan         *PlanView    `json:"plan,omitempty"`
-	Jobs         []string     `json:"jobs,omitempty" doc:"Ids of its jobs; only when one request is read"`
+	Jobs         []string     `json:"jobs,omitempty" nullable:"false" doc:"Ids of its jobs; only when one request is read"`
 }
 
 // ReviewView is one person's decision.
@@ -46,7 +46,7 @@ type PlanView struct {
 	Bytes           int64     `json:"bytes" doc:"On disk when it was looked at"`
 	GainBytes       int64     `json:"gain_bytes" doc:"What it should give back; predicted"`
 	EstimateSeconds float64   `json:"estimate_seconds"`
-	Hosts           []string  `json:"hosts"`
+	Hosts           []string  `json:"hosts" nullable:"false"`
 	Snapshot        time.Time `json:"snapshot" doc:"When the discovery it was made from was taken"`
 }
 
@@ -65,8 +65,8 @@ type JobView struct {
 	FreedBytes   int64         `json:"freed_bytes" doc:"Given back so far; negative when tables grew"`
 	Times        Times         `json:"times"`
 	Progress     *ProgressView `json:"progress,omitempty" doc:"Of the table being rebuilt, when this process does it"`
-	Steps        []StepView    `json:"steps,omitempty" doc:"Only when one job is read"`
-	PendingReset []string      `json:"settings_to_restore,omitempty" doc:"Server settings it changed and has not put back yet"`
+	Steps        []StepView    `json:"steps,omitempty" nullable:"false" doc:"Only when one job is read"`
+	PendingReset []string      `json:"settings_to_restore,omitempty" nullable:"false" doc:"Server settings it changed and has not put back yet"`
 }
 
 // Times of something; what has not happened yet is left out.

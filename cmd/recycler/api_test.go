@@ -170,7 +170,7 @@ func TestAPIBadCalls(t *testing.T) {
 	const path = "/api/v1/requests"
 	big := `{"command": "` + strings.Repeat("x", 4096) + `"}`
 	d.call(t, "bob", "POST", path, big).refused(t, 413, "too_big")
-	req, err := http.NewRequestWithContext(t.Context(), "POST", d.url+path, io.MultiReader(bytes.NewReader([]byte(big)))) // length unknown
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.url+path, io.MultiReader(bytes.NewReader([]byte(big)))) // length unknown
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+d.tokens["bob"])
 	req.Header.Set("Content-Type", "application/json")

@@ -9,6 +9,8 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,7 +23,8 @@ import (
 )
 
 // Times of the bot's lease. A bot that was killed is replaced within botTTL + botLook and the time
-// Slack takes to open a socket. A bot that cannot renew ends itself botMargin before its lease can
+// Slack takes to open a socket; on its own machine, where the others see that it is gone, within
+// botLook. A bot that cannot renew ends itself botMargin before its lease can
 // be taken, by a clock that runs on while the process is frozen.
 const (
 	botTTL    = 8 * time.Second
@@ -51,6 +54,39 @@ func nodeName() string {
 		host = "unknown"
 	}
 	return host + "/" + strconv.Itoa(os.Getpid())
+}
+
+// processName names this start of this process so that others can tell whether it is dead: boot of
+// the machine, namespace of process ids, process id, and what makes it unique. Where the system
+// does not tell, only the last part is there, and others wait for the end of its lease.
+func processName() string {
+	return place() + strconv.Itoa(os.Getpid()) + "/" + uuid.NewString()
+}
+
+// place is where a process id means the same process.
+func place() string {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	space, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(boot)) + "/" + space + "/"
+}
+
+// dead reports whether the process of that name is known to be gone: it ran on this machine since
+// its boot, in this namespace, and its id is nobody's. An id that was given out again is not known.
+func dead(name string) bool {
+	here := place()
+	rest, ours := strings.CutPrefix(name, here)
+	if here == "" || !ours {
+		return false
+	}
+	text, _, _ := strings.Cut(rest, "/")
+	pid, err := strconv.Atoi(text)
+	return err == nil && pid > 0 && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
 // bench is where the bots of one Slack app wait for their turn: one is active, under a lease.
@@ -90,6 +126,11 @@ func (b *bench) wait(ctx context.Context) (storage.BotLease, bool) {
 			return l, false
 		case !errors.Is(err, engine.ErrLeaseHeld):
 			b.log.Error("cannot become the active bot", zap.Error(err))
+		case dead(l.Owner):
+			b.log.Info("the active bot's process is gone", zap.String("active", l.Node), zap.Int64("epoch", l.Epoch))
+			if err := b.leases.Release(ctx, l); err == nil {
+				continue
+			}
 		case l.Epoch != seen:
 			seen = l.Epoch
 			b.log.Info("another process is the active bot, waiting", zap.String("active", l.Node), zap.Int64("epoch", l.Epoch))
@@ -163,7 +204,7 @@ func (a *app) beBot(ctx context.Context) error {
 		return nil
 	}
 	b := &bench{
-		leases: storage.NewBotLeases(a.db), name: botName(a.config.Slack.AppToken.Reveal()), owner: uuid.NewString(),
+		leases: storage.NewBotLeases(a.db), name: botName(a.config.Slack.AppToken.Reveal()), owner: processName(),
 		play: a.chat, log: a.log.Named("node"),
 	}
 	return b.run(ctx)

@@ -330,3 +330,21 @@ func (w *chatWorld) read(t *testing.T) string {
 	require.NoError(t, err)
 	return string(b)
 }
+
+func TestDeadProcess(t *testing.T) {
+	t.Parallel()
+	require.False(t, dead(processName()), "this one lives")
+	child := exec.Command("sleep", "60")
+	require.NoError(t, child.Start())
+	name := place() + fmt.Sprint(child.Process.Pid) + "/x"
+	require.False(t, dead(name))
+	require.NoError(t, child.Process.Kill())
+	require.Error(t, child.Wait())
+	require.True(t, dead(name))
+	for _, other := range []string{"", "x", "other-boot/pid:[1]/1/x", place() + "x", place() + "0/x", place() + "-1/x"} {
+		require.False(t, dead(other), other)
+	}
+	require.Equal(t, botName("xapp-1-A0123456789-111-aaaa"), botName("xapp-1-A0123456789-222-bbbb"), "a rotated token is the same app")
+	require.NotEqual(t, botName("xapp-1-A0123456789-111-aaaa"), botName("xapp-1-A0000000000-111-aaaa"))
+	require.NotContains(t, botName("xapp-secret"), "secret")
+}

@@ -19,7 +19,6 @@ const (
 	kColWhen              key = "col_when"
 	kColNext              key = "col_next"
 	kColOwner             key = "col_owner"
-	kStateActive          key = "state_active"
 	kScheduleList         key = "schedule_list"
 	kScheduleNone         key = "schedule_none"
 	kScheduleFoot         key = "schedule_foot"

@@ -255,16 +255,13 @@ func (b *Bot) scheduleList(ctx context.Context, who asker) (Message, error) {
 		m.say(kScheduleNone, args{"example": code(slash + `schedule add db-prod-3 --cron "0 2 * * sun" --schema shop`)})
 		return m.m, nil
 	}
-	t := Table{Header: who.l.cells(kColID, kColState, kColWhat, kColWhen, kColNext, kColOwner)}
+	t := Table{Header: who.l.cells(kColID, kColNext, kColWhen, kColWhat, kColOwner)}
 	for _, x := range all {
-		state, next := kStateActive, "–"
+		next := stamp(x.Next)
 		if x.State == approvals.SchedulePaused {
-			state = kStatePaused
+			next = who.l.text(kStatePaused, nil)
 		}
-		if !x.Next.IsZero() {
-			next = stamp(x.Next)
-		}
-		t.Rows = append(t.Rows, []string{x.ID, who.l.text(state, nil), x.Command, x.Timing.Cron + " " + x.Timing.Zone, next, x.Owner.Name})
+		t.Rows = append(t.Rows, []string{x.ID, next, x.Timing.Cron + " " + x.Timing.Zone, strings.TrimPrefix(x.Command, "run "), x.Owner.Name})
 	}
 	m.table(t, listed, kMoreRows)
 	m.context(who.l.say(kScheduleFoot, nil)...)

@@ -36,7 +36,7 @@ func BenchmarkPredict(b *testing.B) {
 				var all []measured
 				header(c)
 				for _, p := range patterns {
-					if p.only != "" && p.only != c.Flavor || !only.MatchString(p.name) {
+					if p.only != "" && p.only != c.Flavor || p.big && os.Getenv("RECYCLER_BENCH_BIG") == "" || !only.MatchString(p.name) {
 						continue
 					}
 					m := measure(b, c, p)

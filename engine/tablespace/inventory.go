@@ -149,10 +149,6 @@ func addSizes(ctx context.Context, q dbconn.Querier, v dbconn.Version, tables []
 	if err != nil {
 		return err
 	}
-	shared, err := sharedSpaces(ctx, q, v)
-	if err != nil {
-		return err
-	}
 	byName := make(map[string]*listed, len(tables))
 	for _, t := range tables {
 		byName[t.disk.String()] = t
@@ -166,6 +162,12 @@ func addSizes(ctx context.Context, q dbconn.Querier, v dbconn.Version, tables []
 		}
 		if t != nil {
 			t.spaces = append(t.spaces, s)
+		}
+	}
+	shared := map[string]Space{}
+	if slices.ContainsFunc(tables, func(t *listed) bool { return t.Engine == "InnoDB" && len(t.spaces) == 0 }) {
+		if shared, err = sharedSpaces(ctx, q, v); err != nil {
+			return err
 		}
 	}
 	for _, t := range tables {

@@ -21,7 +21,7 @@ type column struct {
 	padded  int   // CHAR in a multi-byte character set is padded to this many bytes
 	blob    bool
 	json    bool // MySQL's binary JSON
-	binary  bool // LEFT counts bytes
+	packed  bool // compressed on its own (MariaDB's COMPRESSED attribute)
 }
 
 // index is a B-tree of the table.
@@ -112,7 +112,7 @@ func scanColumn(rows *sql.Rows, v dbconn.Version) (column, error) {
 	c.virtual = strings.Contains(strings.ToUpper(extra), "VIRTUAL")
 	c.json = typ == "json" && v.Flavor == dbconn.MySQL
 	c.blob = strings.HasSuffix(typ, "blob") || strings.HasSuffix(typ, "text") || c.json
-	c.binary = !charset.Valid
+	c.packed = strings.Contains(full, "compressed") && typ != "enum" && typ != "set"
 	c.max = 1 << 32
 	if octets.Valid {
 		c.max = octets.Int64

@@ -14,6 +14,7 @@ type pattern struct {
 	make []string
 	open bool // the estimate is honest about being one: only the range is promised
 	only mysqltest.Flavor
+	big  bool // made only when RECYCLER_BENCH_BIG is set
 }
 
 // numbers makes the table seq.
@@ -123,6 +124,10 @@ var patterns = []pattern{
 	{name: "P20 sparse ids (snowflake), 40% deleted", make: []string{plain,
 		"INSERT INTO @schema.t SELECT 7000000000000000000 + n * 4194304 + CRC32(n) % 4096, n, REPEAT('x', 80 + CRC32(n) % 100) FROM @schema.seq ORDER BY n",
 		"DELETE FROM @schema.t WHERE CRC32(a + 1) % 100 < 40"}},
+	{name: "P22 big, 40% deleted", big: true, make: []string{
+		"CREATE TABLE @schema.t (id BIGINT PRIMARY KEY AUTO_INCREMENT, a INT NOT NULL, b VARCHAR(200) NOT NULL, KEY (a))",
+		"INSERT INTO @schema.t SELECT n * 10 + k, CRC32(n * 10 + k) % 1000000, REPEAT('x', 80 + CRC32(n + k) % 100) FROM @schema.seq JOIN (SELECT 1 k UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9 UNION ALL SELECT 10) k ORDER BY n, k",
+		"DELETE FROM @schema.t WHERE CRC32(id + 1) % 100 < 40"}},
 	{name: "P21 wrong statistics", make: []string{plain + " STATS_AUTO_RECALC=0", fillPlain, "ANALYZE TABLE @schema.t",
 		"DELETE FROM @schema.t WHERE CRC32(id + 1) % 100 < 50"}},
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"mysql-recycler/engine/dbconn"
@@ -134,6 +135,14 @@ func worse(a, b string) bool {
 	return order[a] > order[b]
 }
 
+// The range is this many standard errors wide to each side, and no error is taken to be smaller
+// than leastSpread: neighbours in a key are alike, and a sample of neighbours thinks too well of
+// itself.
+const (
+	sigmas      = 2.5
+	leastSpread = 0.005
+)
+
 // unit predicts one tablespace.
 func (p *predictor) unit(ctx context.Context, s *sampler, u unit) (Prediction, error) {
 	got, err := s.read(ctx, u.name)
@@ -145,11 +154,11 @@ func (p *predictor) unit(ctx context.Context, s *sampler, u unit) (Prediction, e
 		return Prediction{}, err
 	}
 	shape := p.shape(got)
-	spread := math.Hypot(n.spread, shape.spread)
+	spread := sigmas * math.Hypot(math.Hypot(n.spread, shape.spread), leastSpread)
 	out := Prediction{How: n.how, RowsExact: n.how == HowCount}
 	out.Bytes = p.grow.file(p.segments(shape, n.rows, u, middling))
-	out.Low = p.grow.file(p.segments(shape, n.rows*max(0, 1-2*spread), u, packed))
-	out.High = p.grow.file(p.segments(shape, n.rows*(1+2*spread), u, loose))
+	out.Low = p.grow.file(p.segments(shape, n.rows*max(0, 1-spread), u, packed))
+	out.High = p.grow.file(p.segments(shape, n.rows*(1+spread), u, loose))
 	p.bound(&out, shape)
 	return out, nil
 }
@@ -169,6 +178,9 @@ func (p *predictor) bound(out *Prediction, s shape) {
 		out.Low, out.High = 0, max(out.Bytes, p.t.FileBytes)
 		out.Bytes = min(out.Bytes, p.t.FileBytes)
 		out.How, out.Note = HowUsedPages, "how well its pages compress is only known after the rebuild"
+	case slices.ContainsFunc(p.l.columns, func(c column) bool { return c.packed }):
+		out.Low, out.High = out.Low/4, max(out.High, p.t.FileBytes)
+		out.How, out.Note = HowUsedPages, "how well its columns compress is not known"
 	case p.fts > 0:
 		// Deleted documents stay in a full-text index until it is built anew, and one that grew
 		// insert by insert is several times bigger than one built at once.

@@ -11,6 +11,12 @@
 //	                 rebuild, watched by the guard                                 │
 //	                 write the fact (bytes before and after) ◀─────────────────────┘
 //
+// A job works in shifts: the guard is asked, the host waits until enough other replicas of its tier
+// serve, its settings are lifted, and workers take tables. A shift ends when people pause the job
+// or the maintenance window closes; settings are put back until the next one. A request for a
+// cluster has one job per host, leaves first; the store hands over the next when one has succeeded
+// and ends the rest when one has not.
+//
 // # States
 //
 //	Job:  queued ─▶ running ⇄ paused ─▶ succeeded | failed | cancelled | refused
@@ -24,8 +30,11 @@
 // Everything that protects a host fails closed: an error, a timeout or a half-known topology
 // refuses. Before a statement is sent its mark is durable (Journal.Step), so that whoever comes
 // next after a crash can tell from the server whether the table was rebuilt; an outcome nobody
-// can know is called unknown and stops the job. Settings of a server are recorded before they
-// are changed and restored by whoever finds them changed.
+// can know is called unknown and stops the job, after the server was asked a second time on new
+// connections. A job that ends while a statement of an earlier run is still there kills it first.
+// Settings of a server are recorded before they
+// are changed and restored by whoever finds them changed: the job itself, the next job on the
+// host, or Sweep.
 //
 // # What it does not do
 //

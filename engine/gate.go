@@ -76,7 +76,7 @@ func (r *run) guarded(ctx context.Context, h *host, wait func(context.Context) e
 // teller tells verdicts, each once, and the end of waiting.
 type teller struct {
 	r    *run
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // lives for one wait
 	last string
 }
 

@@ -42,7 +42,7 @@ func (p *Planner) Plan(ctx context.Context, s PlanSpec) (Plan, error) {
 	}
 	plan := p.frame(s)
 	plan.Hosts, plan.Snapshot = []HostPlan{hp}, d.At
-	return plan, p.bound(s, &plan)
+	return plan, p.bound(&plan)
 }
 
 // host plans one host from its newest inventory.
@@ -151,7 +151,7 @@ func (p *Planner) frame(s PlanSpec) Plan {
 
 // bound cuts a plan down to its caps and numbers its tables. With the applier stopped tables go
 // one by one.
-func (p *Planner) bound(s PlanSpec, plan *Plan) error {
+func (p *Planner) bound(plan *Plan) error {
 	b := plan.Bounds
 	if err := b.Window.Check(); err != nil {
 		return fmt.Errorf("plan %s: maintenance window: %w", plan.Cluster, err)

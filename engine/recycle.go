@@ -147,7 +147,7 @@ func (r *run) shift(ctx context.Context, h *host) error {
 	}
 	err = g.Wait()
 	if errors.Is(err, errPaused) || errors.Is(err, errClosed) {
-		if _, why, _ := r.wish.get(); why != nil { // another worker's failure says more
+		if _, _, why := r.wish.get(); why != nil { // another worker's failure says more
 			return why
 		}
 	}
@@ -201,7 +201,7 @@ func (q *steps) next() (*Step, error) {
 // mayGoOn says whether something new may be started: not while people want a pause or a cancel,
 // another worker failed, or this process stops.
 func (r *run) mayGoOn(ctx context.Context) error {
-	want, err, _ := r.wish.get()
+	want, _, err := r.wish.get()
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -220,7 +220,7 @@ func (r *run) rest(ctx context.Context, h *host) error {
 	}
 	r.putBack(ctx, h)
 	for {
-		want, err, changed := r.wish.get()
+		want, changed, err := r.wish.get()
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

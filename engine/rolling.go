@@ -53,7 +53,7 @@ func (p *Planner) rolling(ctx context.Context, s PlanSpec) (Plan, error) {
 	if len(plan.Hosts) == 0 {
 		return Plan{}, nobody(cluster, plan.Left)
 	}
-	return plan, p.bound(s, &plan)
+	return plan, p.bound(&plan)
 }
 
 // member plans one server of a cluster. reason says why it is left alone; without a reason and

@@ -215,7 +215,7 @@ func (r *run) again(ctx context.Context, s *Step) error {
 // failed lets the other tables go on where only this one is concerned, and ends the job where the
 // host is.
 func (w *worker) failed(ctx context.Context, s *Step, err error) (bool, error) {
-	if _, why, _ := w.wish.get(); errors.Is(err, errPaused) || why != nil && errors.Is(err, why) { // while waiting to try again
+	if _, _, why := w.wish.get(); errors.Is(err, errPaused) || why != nil && errors.Is(err, why) { // while waiting to try again
 		return true, w.again(ctx, s)
 	}
 	var refused *guard.Refused

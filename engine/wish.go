@@ -20,16 +20,16 @@ func newWish(w Wanted) *wish { return &wish{want: w, changed: make(chan struct{}
 
 // get returns the wish, why the job must stop (nil: it need not), and a channel that is closed when
 // either changes.
-func (w *wish) get() (Wanted, error, <-chan struct{}) {
+func (w *wish) get() (want Wanted, changed <-chan struct{}, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failed != nil {
-		return w.want, w.failed, w.changed
+		return w.want, w.changed, w.failed
 	}
 	if w.want == WantCancel {
-		return w.want, errCancelled, w.changed
+		return w.want, w.changed, errCancelled
 	}
-	return w.want, nil, w.changed
+	return w.want, w.changed, nil
 }
 
 // set stores what people want now.
@@ -59,7 +59,7 @@ func (w *wish) change(f func() bool) {
 // that lets the running table end interrupts only what waits to start.
 func (w *wish) interrupt(ctx context.Context, waiting bool) error {
 	for {
-		want, err, changed := w.get()
+		want, changed, err := w.get()
 		switch {
 		case err != nil:
 			return err

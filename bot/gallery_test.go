@@ -30,6 +30,7 @@ type gallery struct {
 	w    *world
 	l    Locale
 	ch   string
+	me   approvals.Actor // who asks: reads the language
 	all  []exhibit
 	seen map[string]bool
 	told int
@@ -76,7 +77,7 @@ func TestGallery(t *testing.T) {
 	t.Parallel()
 	var all []exhibit
 	for _, l := range []Locale{English, Chinese} {
-		g := &gallery{l: l, ch: map[Locale]string{English: "C1", Chinese: "CZH"}[l], seen: map[string]bool{}}
+		g := &gallery{l: l, ch: map[Locale]string{English: "C1", Chinese: "CZH"}[l], seen: map[string]bool{}, me: map[Locale]approvals.Actor{English: alice, Chinese: carol}[l]}
 		g.discovery(t)
 		g.run(t)
 		g.troubles(t)
@@ -102,19 +103,19 @@ func TestGallery(t *testing.T) {
 
 func (g *gallery) discovery(t *testing.T) {
 	g.w, g.told = newWorld(t), 0
-	g.says(alice, "run db-prod-3 --schema shop")
-	g.says(alice, "discover db-prod-3")
+	g.says(g.me, "run db-prod-3 --schema shop")
+	g.says(g.me, "discover db-prod-3")
 	g.look("discovery asked")
-	g.clicks(alice, "R-7QK1/card", ActionApprove)
+	g.clicks(g.me, "R-7QK1/card", ActionApprove)
 	g.clicks(bob, "R-7QK1/card", ActionApprove)
 	g.look("discovery approved")
 	g.w.discovers("R-7QK1")
 	g.look("discovery done")
-	g.says(alice, "top")
-	g.says(alice, "run db-prod-1")
-	g.says(alice, "plan db-prod-3 --schema shop")
+	g.says(g.me, "top")
+	g.says(g.me, "run db-prod-1")
+	g.says(g.me, "plan db-prod-3 --schema shop")
 	for _, s := range []string{"help", "help run", "help schedule", "list", "status R-7QK1", "whoami", "version", "discover db-prd-3", "discvoer x", `run db-prod-3 --schema "shop`} {
-		g.says(alice, s)
+		g.says(g.me, s)
 	}
 	home, err := g.w.bot.Home(t.Context(), bob)
 	require.NoError(t, err)
@@ -123,7 +124,7 @@ func (g *gallery) discovery(t *testing.T) {
 
 func (g *gallery) run(t *testing.T) {
 	w := g.w
-	g.says(alice, "run db-prod-3 --schema shop")
+	g.says(g.me, "run db-prod-3 --schema shop")
 	g.look("run asked")
 	id := w.requests[len(w.requests)-1].ID
 	for _, action := range []string{ActionDeny, ActionApproveNote} {
@@ -142,7 +143,7 @@ func (g *gallery) run(t *testing.T) {
 	w.moves(id, "", engine.EventJobThrottled, "", throttle.Verdict{Throttled: true, Reasons: []throttle.Reason{lag}})
 	g.look("run waits")
 	w.moves(id, "", engine.EventJobThrottled, "", throttle.Verdict{})
-	g.clicks(alice, id+"/card", ActionPause)
+	g.clicks(g.me, id+"/card", ActionPause)
 	w.moves(id, engine.JobPaused, engine.EventJobPaused, "", nil)
 	g.look("run paused")
 	w.rebuilds(id, 1, gib, 70*time.Second)
@@ -159,7 +160,7 @@ func (g *gallery) troubles(t *testing.T) {
 	g.w, g.told = ready(t), 0
 	w := g.w
 	ask := func() string {
-		w.saysIn(alice, g.ch, "run db-prod-3")
+		w.saysIn(g.me, g.ch, "run db-prod-3")
 		g.look("asked")
 		return w.requests[len(w.requests)-1].ID
 	}
@@ -203,9 +204,9 @@ func (g *gallery) troubles(t *testing.T) {
 func (g *gallery) schedules(t *testing.T) {
 	w, b := scheduled(t)
 	g.w, g.told = w, 0
-	g.says(alice, "schedule")
-	g.says(alice, `schedule add db-prod-3 --cron "0 2 * * sun" --zone Asia/Shanghai --schema shop`)
-	g.says(alice, "schedule list")
+	g.says(g.me, "schedule")
+	g.says(g.me, `schedule add db-prod-3 --cron "0 2 * * sun" --zone Asia/Shanghai --schema shop`)
+	g.says(g.me, "schedule list")
 	r := b.asks(g.ch)
 	g.look("schedule announced")
 	g.clicks(bob, r.ID+"/card", ActionApprove)

@@ -19,19 +19,19 @@ func next(ctx context.Context, tx Tx, counter string) (int64, error) {
 	return n, nil
 }
 
-// appendEvent appends one fact at the time at and returns its number.
-func appendEvent(ctx context.Context, tx Tx, at int64, e engine.Event) (int64, error) {
+// appendEvent appends one fact at the time at.
+func appendEvent(ctx context.Context, tx Tx, at int64, e engine.Event) error {
 	seq, err := next(ctx, tx, "events")
 	if err != nil {
-		return 0, err
+		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO events (seq, at, kind, request_id, job_id, step, actor, data)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		seq, at, string(e.Kind), e.RequestID, e.JobID, e.Step, e.Actor, string(e.Data))
 	if err != nil {
-		return 0, fmt.Errorf("append event %s: %w", e.Kind, err)
+		return fmt.Errorf("append event %s: %w", e.Kind, err)
 	}
-	return seq, nil
+	return nil
 }
 
 // fact is an event whose data is a value of ours.
@@ -54,8 +54,7 @@ func appendFact(ctx context.Context, tx Tx, at int64, kind engine.EventKind, req
 	if err != nil {
 		return err
 	}
-	_, err = appendEvent(ctx, tx, at, e)
-	return err
+	return appendEvent(ctx, tx, at, e)
 }
 
 // scanEvent reads one row of events in the order of its columns.

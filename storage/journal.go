@@ -83,7 +83,7 @@ func (s *Journal) append(ctx context.Context, tx Tx, job engine.Job, now int64, 
 		return nil
 	}
 	e.RequestID, e.JobID = job.RequestID, job.ID
-	_, err := appendEvent(ctx, tx, now, e)
+	err := appendEvent(ctx, tx, now, e)
 	return err
 }
 

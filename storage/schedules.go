@@ -83,7 +83,7 @@ func (s *Schedules) told(ctx context.Context, tx Tx, e engine.Event, a AuditReco
 	if e.Kind == "" {
 		return nil
 	}
-	_, err = appendEvent(ctx, tx, now, e)
+	err = appendEvent(ctx, tx, now, e)
 	return err
 }
 

@@ -47,7 +47,7 @@ func (s *sqlite) migrateAlone(ctx context.Context, m *migration) error {
 	if err := lock.wait(wait, syscall.LOCK_EX); err != nil {
 		// Whoever held it may have migrated and gone on to work.
 		if pending, perr := m.pending(ctx); perr == nil && !pending {
-			return nil //nolint:nilerr // the wait was in vain, and there is nothing left to wait for
+			return nil // the wait was in vain, and there is nothing left to wait for
 		}
 		return &engine.Problem{
 			Code: "database_in_use",

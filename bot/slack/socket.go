@@ -87,7 +87,7 @@ func (s *socket) supervise(ctx context.Context) error {
 		}
 		pause(ctx, wait)
 	}
-	return nil
+	return nil //nolint:nilerr // ctx ended, and what the last connection said is in the log
 }
 
 // refused says whether trying again cannot help.

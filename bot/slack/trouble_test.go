@@ -172,7 +172,7 @@ func BenchmarkClickToCard(b *testing.B) {
 	var took []time.Duration
 	for b.Loop() {
 		n.Add(1)
-		want := int64(s.c.Stats().Out.Edited) + 1
+		want := s.c.Stats().Out.Edited + 1
 		begun := time.Now()
 		s.click("bob", m, "approve")
 		for s.c.Stats().Out.Edited < want {

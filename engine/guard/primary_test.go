@@ -1,7 +1,6 @@
 package guard_test
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,7 +33,7 @@ func TestPrimaryIsRefusedForSeveralReasons(t *testing.T) {
 
 			fresh, err := g.Permit(t.Context(), l.session(t, 0), topo, l.expect(t, topo, 0))
 			var refused *guard.Refused
-			require.True(t, errors.As(err, &refused))
+			require.ErrorAs(t, err, &refused)
 			require.Equal(t, want, fresh.Reasons())
 			require.Contains(t, refused.Sentence(), "Refused for 4 reasons: db-prod-1 accepts writes (read_only=0);")
 

@@ -2,7 +2,6 @@ package guard_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -300,7 +299,7 @@ func (r *race) during(t *testing.T, when string, hooks func(promote func()) mome
 		r.l.Nodes[r.n].Name, when, how, late.Round(time.Millisecond), o.kills, o.stall.Round(time.Millisecond))
 	if o.statement != nil {
 		var refused *guard.Refused
-		require.True(t, errors.As(o.watch, &refused), "the watch said why")
+		require.ErrorAs(t, o.watch, &refused, "the watch said why")
 	}
 	require.Less(t, late, deadline+4*o.stall, "worst round trip %s", o.stall)
 	r.check(t, before, o, r.size)

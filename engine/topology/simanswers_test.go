@@ -71,8 +71,8 @@ func simReplication(node *simNode, v dbconn.Version, source int, replicas []int)
 	row := []string{"Waiting for source to send event", "", "3306", "bin.000007", "Yes", "Yes", "0", "", "", fmt.Sprint(source + 1), "0"}
 	sql, hosts := "SHOW REPLICA STATUS", "SHOW REPLICAS"
 	list := simResult{columns: []string{"Server_Id", "Host", "Port", "Source_Id", "Replica_UUID"}}
-	switch {
-	case v.Flavor == dbconn.MariaDB:
+	switch v.Flavor {
+	case dbconn.MariaDB:
 		sql, hosts = "SHOW ALL SLAVES STATUS", "SHOW SLAVE HOSTS"
 		status.columns = append(status.columns, "Connection_name", "Using_Gtid", "Gtid_IO_Pos")
 		row = append(row, "", "Slave_Pos", "0-1-100")

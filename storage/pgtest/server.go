@@ -172,10 +172,9 @@ func (s *Server) Create(ctx context.Context, template string) (url, name string,
 
 // Stop ends the server at once and removes its folder.
 func (s *Server) Stop() error {
-	var err error
-	if s.cmd != nil {
-		err = s.cmd.Process.Signal(syscall.SIGQUIT)
-		<-s.exited
+	if s.cmd == nil {
+		return os.RemoveAll(s.dir)
 	}
-	return errors.Join(err, os.RemoveAll(s.dir))
+	err := s.cmd.Process.Signal(syscall.SIGQUIT)
+	return errors.Join(err, <-s.exited, os.RemoveAll(s.dir))
 }

@@ -154,7 +154,8 @@ func (b *bench) tenure(ctx context.Context, l storage.BotLease) error {
 	var g errgroup.Group
 	g.Go(func() error { b.keep(keep, l, lose); return nil })
 	err := b.play(run)
-	lost := errors.Is(context.Cause(run), engine.ErrLeaseLost)
+	// play may meet the fence before keep hears of it.
+	lost := errors.Is(context.Cause(run), engine.ErrLeaseLost) || errors.Is(err, engine.ErrLeaseLost)
 	stop()
 	_ = g.Wait() // keep has no error of its own
 	if lost {

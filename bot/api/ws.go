@@ -146,7 +146,7 @@ func (rd *reader) send(ctx context.Context, e engine.Event) error {
 	begun := time.Now()
 	err = rd.conn.Write(wctx, websocket.MessageText, b)
 	switch {
-	case err != nil && wctx.Err() != nil && ctx.Err() == nil:
+	case err != nil && errors.Is(wctx.Err(), context.DeadlineExceeded): // the library has closed the connection, and ctx with it
 		return &dropped{droppedSlow, websocket.StatusTryAgainLater, "too slow"}
 	case err != nil:
 		return err

@@ -31,9 +31,26 @@ func slots(t approvals.Timing) (cron.Schedule, error) {
 	}
 	if spec, ok := s.(*cron.SpecSchedule); ok {
 		spec.Location = zone
-		return spec, nil
+		return wall{spec, zone}, nil
 	}
 	return nil, problem("bad_cron", fmt.Sprintf("%q has no fixed times.", t.Cron), `Use five fields, for example --cron "0 2 * * sun".`)
+}
+
+// wall is a schedule by the clock on the wall: in the night in which an hour comes twice, a time in it
+// comes once. In the night in which an hour is left out, so is a time in it.
+type wall struct {
+	cron.Schedule
+	zone *time.Location
+}
+
+// Next implements cron.Schedule.
+func (w wall) Next(t time.Time) time.Time {
+	const clock = "2006-01-02 15:04"
+	x := w.Schedule.Next(t)
+	for !x.IsZero() && x.In(w.zone).Format(clock) == x.Add(-time.Hour).In(w.zone).Format(clock) {
+		x = w.Schedule.Next(x)
+	}
+	return x
 }
 
 // check refuses a timing that could never run, runs too often, or announces too late.

@@ -60,6 +60,9 @@ const (
 )
 
 // Instance is one server as it was at At.
+//
+// long: it is the one record of a server that snapshots, cards and the guard share, and every field
+// is an answer of the server.
 type Instance struct {
 	Name         string          `json:"name"`
 	Addr         dbconn.Addr     `json:"addr"`
@@ -77,8 +80,6 @@ type Instance struct {
 	Unreached    string          `json:"unreached,omitempty"` // why it was not reached, in words
 	At           time.Time       `json:"at"`
 
-	// More of what a visit saw. The struct is long because it is the one record of a server that
-	// snapshots, cards and the guard share; every field is an answer of the server.
 	Aliases []dbconn.Addr `json:"aliases,omitempty"` // further addresses that led to this server
 	Missing []string      `json:"missing,omitempty"` // what could not be read, in words; the guard refuses such an instance
 	Binlog  BinlogPos     `json:"binlog"`

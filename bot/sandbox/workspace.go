@@ -82,7 +82,7 @@ func DefaultWorkspace() Workspace {
 		BotToken: "xoxb-sandbox-bot", AppToken: "xapp-1-sandbox-app",
 		BotUserID: "U0RECYCLE", AppID: "A0RECYCLE",
 		Command:     "/recycle",
-		CommandHint: "help | discover <host> | run <host> [schema.table ...] | list | status <job> | cancel <job>",
+		CommandHint: "help | discover <host> | run <host> --schema <schema> | list | status <id> | cancel <id>",
 		Shortcuts:   []Shortcut{{CallbackID: "recycle_new", Name: "Recycle a host"}},
 		Users: []User{
 			{ID: "U0ALICE", Name: "alice", RealName: "Alice Chen", Email: "alice@example.com", TZ: "Asia/Shanghai", Locale: "zh-CN"},

@@ -1,7 +1,6 @@
 package schedule
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -48,7 +47,7 @@ func TestCheckRefusesWhatCannotWork(t *testing.T) {
 		x := timing("0 2 * * *", "UTC")
 		change(&x)
 		var p *engine.Problem
-		require.True(t, errors.As(check(x, now), &p), code)
+		require.ErrorAs(t, check(x, now), &p, code)
 		require.Equal(t, code, p.Code)
 	}
 }

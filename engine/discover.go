@@ -96,10 +96,7 @@ func (r *run) walkCluster(ctx context.Context, a *dbconn.Access, target Target) 
 // is not sampled: on a primary even a light read is the application's.
 func (r *run) inventory(ctx context.Context, a *dbconn.Access, target Target, t topology.Topology, in topology.Instance) HostInventory {
 	h := HostInventory{Name: in.Name}
-	p := target.Settings.Policy
-	h.Verdict = r.guard.Ask(ctx, guard.Subject{Instance: in, Topology: t, Expect: guard.Expectation{
-		AllowPrimary: p.AllowPrimary, AllowErrant: p.AllowErrant, AllowPartial: p.AllowPartial,
-	}})
+	h.Verdict = r.guard.Ask(ctx, guard.Subject{Instance: in, Topology: t, Expect: target.Settings.Policy.expect()})
 	if !in.Reached {
 		h.Error = in.Unreached
 		return h

@@ -50,6 +50,11 @@ type Policy struct {
 	CheckRows    bool `json:"check_rows,omitempty"` // count rows before and after with the applier stopped
 }
 
+// expect is what the policy permits, as the guard reads it.
+func (p Policy) expect() guard.Expectation {
+	return guard.Expectation{AllowPrimary: p.AllowPrimary, AllowErrant: p.AllowErrant, AllowPartial: p.AllowPartial}
+}
+
 // HostPlan is the work on one server, which must still have this identity and role when it starts.
 type HostPlan struct {
 	Name     string          `json:"name"`

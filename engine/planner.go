@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,11 +92,9 @@ func (p *Planner) refuseEarly(ctx context.Context, s PlanSpec) error {
 	if !ok {
 		return nil
 	}
-	policy := s.Target.Settings.Policy
-	v := p.Guards(s.Target.Cluster).Ask(ctx, guard.Subject{Instance: in, Topology: d.Topology, Expect: guard.Expectation{
-		Role: in.Role, Replicated: p.mode(s) == rebuild.BinlogOn, AllowPrimary: policy.AllowPrimary,
-		AllowErrant: policy.AllowErrant, AllowPartial: policy.AllowPartial,
-	}})
+	expect := s.Target.Settings.Policy.expect()
+	expect.Role, expect.Replicated = in.Role, p.mode(s) == rebuild.BinlogOn
+	v := p.Guards(s.Target.Cluster).Ask(ctx, guard.Subject{Instance: in, Topology: d.Topology, Expect: expect})
 	reasons := causes(v)
 	if len(reasons) == 0 {
 		return nil // a stored answer gives no permission, but it speaks against nothing either
@@ -213,10 +212,7 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int)
 	sort.SliceStable(steps, func(i, j int) bool {
 		return steps[i].Bytes-steps[i].Predicted > steps[j].Bytes-steps[j].Predicted
 	})
-	for i := range steps {
-		steps[i].Seq = i + 1
-	}
-	return steps, left
+	return steps, left // bound numbers what it keeps
 }
 
 // checked stops the applier where rows are to be counted before and after: a count means something
@@ -236,12 +232,7 @@ func estimate(t TableReport) time.Duration {
 }
 
 func (p *Planner) mode(s PlanSpec) rebuild.Mode {
-	for _, m := range []rebuild.Mode{s.Mode, s.Target.Settings.Mode} {
-		if m != "" {
-			return m
-		}
-	}
-	return rebuild.BinlogOff
+	return cmp.Or(s.Mode, s.Target.Settings.Mode, rebuild.BinlogOff)
 }
 
 func nothingToDo(s PlanSpec, left int) string {

@@ -146,12 +146,10 @@ func (r *run) refused(ctx context.Context, h *host) error {
 
 // expect is what the approved plan says of the host, and whether we stopped appliers there.
 func (r *run) expect(h *host) guard.Expectation {
-	p := r.job.Plan.Policy
-	return guard.Expectation{
-		Identity: h.plan.Identity, Role: h.plan.Role, Replicated: r.job.Plan.Mode == rebuild.BinlogOn,
-		AllowPrimary: p.AllowPrimary, AllowErrant: p.AllowErrant, AllowPartial: p.AllowPartial,
-		Stopped: stoppedChannels(r.settings()),
-	}
+	e := r.job.Plan.Policy.expect()
+	e.Identity, e.Role, e.Replicated = h.plan.Identity, h.plan.Role, r.job.Plan.Mode == rebuild.BinlogOn
+	e.Stopped = stoppedChannels(r.settings())
+	return e
 }
 
 // hostIndex finds this job's host in the plan; -1 if it is not there.

@@ -31,6 +31,8 @@ func (r *run) finish(ctx context.Context, h *host, work error) error {
 		return r.end(ctx, JobCancelled, EventJobCancelled, "cancelled by a person", nil)
 	case errors.As(work, &refused):
 		return r.end(ctx, JobRefused, EventJobRefused, refusal(refused.Verdict, work), refused.Verdict)
+	case errors.Is(work, rebuild.ErrPromoted):
+		return r.end(ctx, JobRefused, EventJobRefused, sentence(work), nil)
 	case work != nil:
 		return r.end(ctx, JobFailed, EventJobFailed, sentence(work), nil)
 	}

@@ -222,6 +222,9 @@ func (w *worker) failed(ctx context.Context, s *Step, err error) (bool, error) {
 	if errors.As(err, &refused) {
 		return false, errors.Join(w.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Failed, refused), refused)
 	}
+	if errors.Is(err, rebuild.ErrPromoted) { // the last reading before the statement saw what the guard had not
+		return false, errors.Join(w.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Failed, err), err)
+	}
 	var e *rebuild.Error
 	known := errors.As(err, &e)
 	if known && e.Class == rebuild.ClassLost && e.Retry && s.Runs <= retries {

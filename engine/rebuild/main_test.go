@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-	"golang.org/x/sync/errgroup"
 
 	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/mysqltest"
@@ -30,45 +29,14 @@ func TestMain(m *testing.M) {
 		child()
 		return
 	}
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	var mu sync.Mutex
-	var g errgroup.Group
-	for _, o := range mysqltest.Matrix(mysqltest.MySQL, mysqltest.MariaDB) {
-		g.Go(func() error {
-			o.Shape, o.GeneralLog = "1+1", true
-			c, err := mysqltest.Start(ctx, o)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			clusters = append(clusters, c)
-			mu.Unlock()
-			return c.CreateRecycler(ctx, testUser, testPass)
-		})
+	options := mysqltest.Matrix(mysqltest.MySQL, mysqltest.MariaDB)
+	for i := range options {
+		options[i].Shape, options[i].GeneralLog = "1+1", true
 	}
-	err := g.Wait()
-	code := 1
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "start the servers of the tests:", err)
-	} else {
-		code = m.Run()
-	}
-	for _, c := range clusters {
-		if err := c.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the servers of the tests:", err)
-			code = 1
-		}
-	}
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	return code
+	goleak.VerifyTestMain(mysqltest.Suite{
+		Tests: m, Clusters: &clusters, Options: options,
+		Prepare: func(ctx context.Context, c *mysqltest.Cluster) error { return c.CreateRecycler(ctx, testUser, testPass) },
+	})
 }
 
 // each runs a test on the replica of every flavor, in parallel with others. super_read_only is

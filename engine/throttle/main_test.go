@@ -2,15 +2,11 @@ package throttle
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-	"golang.org/x/sync/errgroup"
 
 	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/mysqltest"
@@ -24,44 +20,15 @@ const (
 // clusters are one primary with one replica per flavor, booted once for the package.
 var clusters []*mysqltest.Cluster
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	var mu sync.Mutex
-	var g errgroup.Group
-	for _, o := range mysqltest.Matrix(mysqltest.MySQL, mysqltest.MariaDB) {
-		g.Go(func() error {
-			o.Shape = "1+1"
-			c, err := mysqltest.Start(ctx, o)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			clusters = append(clusters, c)
-			mu.Unlock()
-			return c.CreateRecycler(ctx, testUser, testPass)
-		})
+func TestMain(m *testing.M) {
+	options := mysqltest.Matrix(mysqltest.MySQL, mysqltest.MariaDB)
+	for i := range options {
+		options[i].Shape = "1+1"
 	}
-	err := g.Wait()
-	code := 1
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "start the servers of the tests:", err)
-	} else {
-		code = m.Run()
-	}
-	for _, c := range clusters {
-		if err := c.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the servers of the tests:", err)
-			code = 1
-		}
-	}
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	return code
+	goleak.VerifyTestMain(mysqltest.Suite{
+		Tests: m, Clusters: &clusters, Options: options,
+		Prepare: func(ctx context.Context, c *mysqltest.Cluster) error { return c.CreateRecycler(ctx, testUser, testPass) },
+	})
 }
 
 // env is one cluster; tests on it run one after the other, because they change its lag and load.

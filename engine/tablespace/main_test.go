@@ -27,7 +27,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(mysqltest.Suite{
 		Tests: m, Clusters: &clusters,
 		Options: mysqltest.Matrix(mysqltest.MySQL, mysqltest.MariaDB),
-		Prepare: func(ctx context.Context, c *mysqltest.Cluster) error { return c.CreateRecycler(ctx, testUser, testPass) },
+		Prepare: func(ctx context.Context, c *mysqltest.Cluster) error {
+			return c.CreateRecycler(ctx, testUser, testPass)
+		},
 	})
 }
 

@@ -160,7 +160,12 @@ func (s *scene) final() ([]Post, error) {
 		}
 	}
 	s.measured(b, t)
-	return s.post(s.name(), b.m)
+	ps, err := s.post(s.name(), b.m)
+	if err != nil {
+		return nil, err
+	}
+	drawn, err := s.charted()
+	return append(ps, drawn...), err
 }
 
 // told mentions the requester and everybody who approved.

@@ -37,8 +37,8 @@ type args map[string]Span
 var catalog = map[Locale]map[key]string{English: english, Chinese: chinese}
 
 var (
-	english = joined(englishMain, englishSchedules)
-	chinese = joined(chineseMain, chineseSchedules)
+	english = joined(englishMain, englishSchedules, englishScreens)
+	chinese = joined(chineseMain, chineseSchedules, chineseScreens)
 )
 
 // joined is one catalog of several files.

@@ -79,7 +79,9 @@ func TestHugePlansAndNastyNamesFit(t *testing.T) {
 	for _, p := range w.posts {
 		m := w.message(p.Key) // holds it against the limits
 		require.NotContains(t, Text(m), "\u202e")
-		require.Less(t, len(p.Body), 60000)
+		if m.Picture == nil {
+			require.Less(t, len(p.Body), 60000)
+		}
 	}
 	require.Contains(t, w.show("R-7QK1/plan"), "All 500 tables of `R-7QK1`")
 	require.Contains(t, w.says(alice, "plan db-prod-3"), "more tables")

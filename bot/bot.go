@@ -45,6 +45,7 @@ type Options struct {
 	Directory approvals.Directory // names and languages of people
 	Channels  map[string]Channel  // by channel id
 	Schedules Schedules           // nil: there are none here
+	Changed   func()              // told when people's own pages may show something new; may be nil
 	Tuning    Tuning
 	Log       *zap.Logger
 }
@@ -99,6 +100,9 @@ func New(o Options) *Bot {
 	o.Tuning = o.Tuning.withDefaults()
 	if o.Log == nil {
 		o.Log = zap.NewNop()
+	}
+	if o.Changed == nil {
+		o.Changed = func() {}
 	}
 	return &Bot{o: o, waits: waits{by: map[string]wait{}}, wake: make(chan struct{}, 1)}
 }

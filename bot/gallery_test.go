@@ -117,9 +117,15 @@ func (g *gallery) discovery(t *testing.T) {
 	for _, s := range []string{"help", "help run", "help schedule", "list", "status R-7QK1", "whoami", "version", "discover db-prd-3", "discvoer x", `run db-prod-3 --schema "shop`} {
 		g.says(g.me, s)
 	}
-	home, err := g.w.bot.Home(t.Context(), bob)
-	require.NoError(t, err)
-	g.add("home", home, true)
+	g.home("home, empty")
+}
+
+// home adds the home page of the one who asks and of bob, who decides.
+func (g *gallery) home(title string) {
+	g.add(title, g.w.home(g.me), true)
+	if g.l == English { // bob reads English
+		g.add(title+", an approver's", g.w.home(bob), true)
+	}
 }
 
 func (g *gallery) run(t *testing.T) {
@@ -139,6 +145,13 @@ func (g *gallery) run(t *testing.T) {
 	j.Steps[0].State = engine.StepRunning
 	w.live[id] = engine.LiveStep{Seq: 1, Table: "shop.orders", Progress: rebuild.Progress{Phase: "merge sort", Fraction: 0.5, Rate: 40e6, ETA: 25 * time.Second}}
 	g.look("run running")
+	g.w.saysIn(alice, g.ch, "run db-prod-3 --schema crm")
+	g.w.saysIn(alice, g.ch, "discover db-prod-2")
+	g.home("home")
+	for _, r := range w.requests[len(w.requests)-2:] {
+		_, err := storeOf{w}.Close(t.Context(), r.ID, approvals.Withdrawn, alice, "")
+		require.NoError(t, err)
+	}
 	lag := throttle.Reason{Metric: "replica_lag", Value: 14, Limit: 10, Unit: "s", Where: "db-prod-3"}
 	w.moves(id, "", engine.EventJobThrottled, "", throttle.Verdict{Throttled: true, Reasons: []throttle.Reason{lag}})
 	g.look("run waits")

@@ -305,20 +305,6 @@ func TestTheNewForm(t *testing.T) {
 	require.Equal(t, "C1", w.requests[1].Channel, "asked from the home tab, it is shown in the cluster's channel")
 }
 
-func TestHome(t *testing.T) {
-	t.Parallel()
-	w := running(t)
-	w.says(alice, "discover db-prod-3")
-	var log strings.Builder
-	for _, who := range []approvals.Actor{alice, bob, carol} {
-		m, err := w.bot.Home(t.Context(), who)
-		require.NoError(t, err)
-		w.fits(m)
-		fmt.Fprintf(&log, "=== %s\n%s\n", who.Name, Text(m))
-	}
-	golden(t, "home", log.String())
-}
-
 func TestErrorsOfOursHideNothingAndSayNothing(t *testing.T) {
 	t.Parallel()
 	w := ready(t, func(o *Options) { o.Planner = brokenPlanner{} })

@@ -7,139 +7,201 @@ import (
 	"strings"
 
 	"mysql-recycler/approvals"
+	"mysql-recycler/engine"
 )
 
-// maxOptions is how many choices a form's list may have.
-const maxOptions = 100
+// How much of each kind a home page shows: it is drawn again whenever something changes, so it
+// stays small however much there is.
+const (
+	homeWaiting   = 8
+	homeRunning   = 6
+	homeScheduled = 5
+	homeRecent    = 6
+)
 
-// Home answers a person's own page: what waits for them, what runs, what was done last.
+// Home answers a person's own page: what waits for them, what runs, what comes next, what ended last.
 func (b *Bot) Home(ctx context.Context, user approvals.Actor) (Message, error) {
-	l := b.personal(ctx, user, "")
-	m := &builder{l: l}
-	m.summary(kHomeTitle, nil)
-	m.header(kHomeTitle, nil)
-	m.buttons(Button{Action: ActionNew, Value: "new", Label: l.text(kNewRecycle, nil), Style: "primary"})
-	pending, err := b.o.Lists.Requests(ctx, "pending", "", 50)
-	if err != nil {
-		return Message{}, fmt.Errorf("list what waits: %w", err)
-	}
-	waiting := slices.DeleteFunc(slices.Clone(pending), func(r approvals.Request) bool { return !b.waitsFor(ctx, r, user) })
-	for _, part := range []struct {
-		title  key
-		filter string
-		rs     []approvals.Request
-	}{{kHomeWaiting, "", waiting}, {kHomeRunning, "running", nil}, {kHomeMine, "mine", nil}} {
-		if part.filter != "" {
-			if part.rs, err = b.o.Lists.Requests(ctx, part.filter, user.ID, 6); err != nil {
-				return Message{}, fmt.Errorf("list %s: %w", part.filter, err)
-			}
-		}
-		if err := b.homePart(ctx, m, part.title, part.rs); err != nil {
+	h := &homePage{Bot: b, user: user, builder: &builder{l: b.personal(ctx, user, "")}, may: map[string]bool{}}
+	h.summary(kHomeTitle, nil)
+	h.header(kHomeTitle, nil)
+	h.buttons(Button{Action: ActionNew, Value: "new", Label: h.l.text(kNewRecycle, nil), Style: "primary"})
+	for _, part := range []func(context.Context) error{h.waiting, h.running, h.scheduled, h.recent} {
+		if err := part(ctx); err != nil {
 			return Message{}, err
 		}
 	}
-	return m.m, nil
+	return h.m, nil
 }
 
-// waitsFor says whether a person could decide a pending request.
-func (b *Bot) waitsFor(ctx context.Context, r approvals.Request, user approvals.Actor) bool {
-	if r.Requester.ID == user.ID || slices.ContainsFunc(r.Barred, func(a approvals.Actor) bool { return a.ID == user.ID }) {
-		return false
-	}
-	set, err := b.o.Requests.Approvers(ctx, r.Cluster)
-	return err == nil && slices.Contains(set, user.ID)
+// homePage draws one person's page.
+type homePage struct {
+	*Bot
+	*builder
+	user approvals.Actor
+	may  map[string]bool // clusters this person may decide on, as far as it was asked
 }
 
-// homePart is one list of the home page.
-func (b *Bot) homePart(ctx context.Context, m *builder, title key, rs []approvals.Request) error {
-	m.add(Block{Divider: true})
-	m.text(asBold(m.l.say(title, nil))...)
-	if len(rs) == 0 {
-		m.say(kListEmpty, nil)
+// part begins a list with its title and how many it has.
+func (h *homePage) part(title, empty key, n int, a args) {
+	h.add(Block{Divider: true})
+	spans := asBold(h.l.say(title, nil))
+	if n > 0 {
+		spans = append(spans, plain(fmt.Sprintf("  %d", n)))
 	}
-	for _, r := range rs[:min(6, len(rs))] {
-		jobs, err := b.o.Facts.Jobs(ctx, r.ID)
-		if err != nil {
-			return fmt.Errorf("read the jobs of %s: %w", r.ID, err)
+	h.text(spans...)
+	if n == 0 {
+		h.context(h.l.say(empty, a)...)
+	}
+}
+
+// more says how many are not shown.
+func (h *homePage) more(n, shown int) {
+	if n > shown {
+		h.context(h.l.count(kMoreRequests, n-shown, nil)...)
+	}
+}
+
+// approver says whether the person may decide on a cluster; no when that cannot be read now.
+func (h *homePage) approver(ctx context.Context, cluster string) bool {
+	may, known := h.may[cluster]
+	if !known {
+		set, err := h.o.Requests.Approvers(ctx, cluster)
+		may = err == nil && slices.Contains(set, h.user.ID)
+		h.may[cluster] = may
+	}
+	return may
+}
+
+// concerned says whether a request is the person's own: they asked, or wrote the schedule that did.
+func (h *homePage) concerned(r approvals.Request) bool {
+	return r.Requester.ID == h.user.ID || slices.ContainsFunc(r.Barred, func(a approvals.Actor) bool { return a.ID == h.user.ID })
+}
+
+// waiting lists what this person could decide, with the buttons to do it.
+func (h *homePage) waiting(ctx context.Context) error {
+	rs, err := h.o.Lists.Requests(ctx, "pending", "", 100)
+	if err != nil {
+		return fmt.Errorf("list what waits: %w", err)
+	}
+	rs = slices.DeleteFunc(rs, func(r approvals.Request) bool {
+		decided := slices.ContainsFunc(r.Reviews, func(v approvals.Review) bool { return v.Reviewer.ID == h.user.ID })
+		return decided || h.concerned(r) || !h.approver(ctx, r.Cluster)
+	})
+	h.part(kHomeWaiting, kHomeNoneWaiting, len(rs), nil)
+	for _, r := range rs[:min(homeWaiting, len(rs))] {
+		what := h.l.say(kHomeLook, args{"target": bold(r.Target)})
+		if r.Plan != nil {
+			tables, _, gain, _ := r.Plan.Totals()
+			what = h.l.count(kHomeRebuild, tables, args{"target": bold(r.Target), "gain": plain(bytesOf(gain))})
 		}
-		m.say(kHomeLine, args{"id": code(r.ID), "what": plain(m.l.text(kindKey(r.Kind), nil)), "target": code(r.Target),
-			"state": plain(m.l.stateOf(r, jobs)), "who": plain(r.Requester.Name), "at": when(r.Created)})
+		h.text(join(" · ", []Span{code(r.ID)}, what)...)
+		h.context(h.l.say(kHomeAsked, args{"who": plain(answerTo(r).Name), "channel": Span{Channel: r.Channel}, "at": when(r.Created), "until": when(r.Expires)})...)
+		h.buttons(h.decide(r)...)
 	}
+	h.more(len(rs), homeWaiting)
 	return nil
 }
 
-// newForm asks for what a command line would say. Ref carries the channel the card will be in.
-func (b *Bot) newForm(who asker) Form {
-	l := who.l
-	var hosts []Option
-	for _, n := range b.o.Targets.Names() {
-		if len(hosts) < maxOptions {
-			hosts = append(hosts, Option{Value: n, Label: clip(n, 70)})
-		}
-	}
-	host := Input{ID: "host", Label: l.text(kFormHost, nil), Options: hosts}
-	if len(hosts) == 0 {
-		host.MaxLen = 250
-	}
-	return Form{
-		ID: FormNew, Ref: who.channel, Title: l.text(kFormTitle, nil), Submit: l.text(kFormSubmit, nil), Cancel: l.text(kCancelForm, nil),
-		Inputs: []Input{
-			{ID: "verb", Label: l.text(kFormVerb, nil), Initial: string(VerbDiscover), Options: []Option{
-				{Value: string(VerbDiscover), Label: l.text(kFormDiscover, nil)},
-				{Value: string(VerbPlan), Label: l.text(kFormPlan, nil)},
-				{Value: string(VerbRun), Label: l.text(kFormRun, nil)},
-			}},
-			host,
-			{ID: "schema", Label: l.text(kFormSchema, nil), Hint: l.text(kFormSchemaHint, nil), Optional: true, MaxLen: 200},
-		},
+// decide are the buttons of a request that waits. The card is not before the reader here, so
+// approving always asks once more, with what is at stake.
+func (h *homePage) decide(r approvals.Request) []Button {
+	v := view{r: r}
+	return []Button{
+		{Action: ActionApprove, Value: valueOf(r), Label: h.l.text(kApprove, nil), Style: "primary", Confirm: v.confirm(h.l)},
+		{Action: ActionDeny, Value: valueOf(r), Label: h.l.text(kDeny, nil), Style: "danger"},
 	}
 }
 
-// newSubmitted does what the form says, as the command line would.
-func (b *Bot) newSubmitted(ctx context.Context, who asker, s Submission) (map[string]string, error) {
-	if who.channel = s.Ref; who.channel == "" {
-		who.channel = s.Reply.Channel
+// running lists what is being done, with its bar, and for whom it concerns the buttons to stop it.
+func (h *homePage) running(ctx context.Context) error {
+	rs, err := h.o.Lists.Requests(ctx, "running", "", 100)
+	if err != nil {
+		return fmt.Errorf("list what runs: %w", err)
 	}
-	line := Line{Verb: Verb(s.Values["verb"])}
-	if !slices.Contains([]Verb{VerbDiscover, VerbPlan, VerbRun}, line.Verb) {
-		line.Verb = VerbDiscover
-	}
-	bad := map[string]string{}
-	if !assign(&line.Target, s.Values["host"], parseHost) {
-		bad["host"] = who.l.text(kBadHost, args{"word": plain(clip(s.Values["host"], 60))})
-	} else if err := b.placed(&who, line.Target); err != nil {
-		bad["host"] = flat(firstText(b.apology(who.l, err)))
-	}
-	if v := strings.TrimSpace(s.Values["schema"]); v != "" && line.Verb != VerbDiscover && !addPatterns(&line.Select.Schemas, v) {
-		bad["schema"] = who.l.text(kBadPattern, args{"word": plain(clip(v, 60))})
-	}
-	if len(bad) > 0 {
-		return bad, nil
-	}
-	m, err := b.do(ctx, who, line)
-	return nil, b.answer(ctx, who, m, err)
-}
-
-// placed finds the channel for a form that was opened outside of one, and checks the target.
-func (b *Bot) placed(who *asker, name string) error {
-	if who.channel == "" {
-		t, err := b.o.Targets.Find(name)
+	h.part(kHomeRunning, kHomeNoneRunning, len(rs), nil)
+	for _, r := range rs[:min(homeRunning, len(rs))] {
+		v, err := h.view(ctx, r)
 		if err != nil {
 			return err
 		}
-		who.channel = b.channelOf(t.Cluster)
-	}
-	who.reply.Channel = who.channel
-	_, err := b.target(*who, name)
-	return err
-}
-
-// firstText is the first sentence of a message.
-func firstText(m Message) []Span {
-	for _, b := range m.Blocks {
-		if b.Text != nil {
-			return b.Text
+		h.line(r, v.jobs)
+		state := overall(v.jobs)
+		if later := state == engine.JobQueued && r.NotBefore.After(v.now); later {
+			h.context(h.l.say(kHomeStarts, args{"at": when(r.NotBefore)})...)
+		} else if r.Kind == approvals.KindRecycle {
+			s := sum(v.jobs)
+			f := v.fraction(s)
+			h.code(bar(f) + " " + h.l.text(kBarWords, args{"percent": plain(percent(f)), "n": plainInt(s.ended), "m": plainInt(s.tables),
+				"given": plain(bytesOf(s.given()))}))
+		}
+		if h.concerned(r) || h.approver(ctx, r.Cluster) {
+			h.buttons(v.runButtons(h.l, state)...)
 		}
 	}
-	return []Span{plain(m.Summary)}
+	h.more(len(rs), homeRunning)
+	return nil
+}
+
+// line is a request with where it stands.
+func (h *homePage) line(r approvals.Request, jobs []engine.Job) {
+	a := args{"id": code(r.ID), "what": plain(h.l.text(kindKey(r.Kind), nil)), "target": bold(r.Target), "state": plain(h.l.stateOf(r, jobs)),
+		"who": plain(answerTo(r).Name)}
+	spans := h.l.say(kHomeLine, a)
+	if s := sum(jobs); s.done > 0 && overall(jobs).Final() {
+		spans = append(append(spans, plain(" · ")), h.l.say(kHomeGiven, args{"given": bold(bytesOf(s.given()))})...)
+	}
+	h.text(spans...)
+}
+
+// scheduled lists the runs that come next.
+func (h *homePage) scheduled(ctx context.Context) error {
+	if h.o.Schedules == nil {
+		return nil
+	}
+	all, err := h.o.Schedules.List(ctx)
+	if err != nil {
+		return fmt.Errorf("list schedules: %w", err)
+	}
+	all = slices.DeleteFunc(all, func(x Scheduled) bool { return x.Next.IsZero() || x.State == approvals.SchedulePaused })
+	slices.SortStableFunc(all, func(x, y Scheduled) int { return x.Next.Compare(y.Next) })
+	h.part(kHomeScheduled, kHomeNoneScheduled, len(all), args{"example": code(slash + `schedule add db-prod-3 --cron "0 2 * * sun"`)})
+	for _, x := range all[:min(homeScheduled, len(all))] {
+		h.text(h.l.say(kHomeSlot, args{"id": code(x.ID), "at": when(x.Next), "what": plain(strings.TrimPrefix(x.Command, "run ")),
+			"owner": plain(x.Owner.Name)})...)
+	}
+	h.more(len(all), homeScheduled)
+	return nil
+}
+
+// recent lists what ended last, whoever asked for it.
+func (h *homePage) recent(ctx context.Context) error {
+	rs, err := h.o.Lists.Requests(ctx, "", "", 40)
+	if err != nil {
+		return fmt.Errorf("list what was: %w", err)
+	}
+	type ended struct {
+		r    approvals.Request
+		jobs []engine.Job
+	}
+	var out []ended
+	for _, r := range rs {
+		if len(out) == homeRecent {
+			break
+		}
+		if r.State == approvals.Pending {
+			continue
+		}
+		jobs, err := h.o.Facts.Jobs(ctx, r.ID)
+		if err != nil {
+			return fmt.Errorf("read the jobs of %s: %w", r.ID, err)
+		}
+		if r.State != approvals.Approved || overall(jobs).Final() {
+			out = append(out, ended{r, jobs})
+		}
+	}
+	h.part(kHomeRecent, kHomeNoneRecent, len(out), nil)
+	for _, x := range out {
+		h.line(x.r, x.jobs)
+	}
+	return nil
 }

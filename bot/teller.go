@@ -122,6 +122,7 @@ func (t *Teller) tell(ctx context.Context) (int, error) {
 	}
 	t.cursor = upto
 	clear(t.tries)
+	t.o.Changed()
 	return len(events), nil
 }
 
@@ -253,6 +254,9 @@ func (t *Teller) tick(ctx context.Context) (int, error) {
 			return len(rs), err
 		}
 		posts = append(posts, p)
+	}
+	if len(posts) > 0 {
+		t.o.Changed()
 	}
 	reminders, err := t.remind(ctx)
 	if err != nil {

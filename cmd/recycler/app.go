@@ -106,7 +106,7 @@ func (a *app) wire(t *targets) error {
 		Schedules: a.slots,
 		Targets:   t, Planner: &engine.Planner{Discoveries: journal, Guards: guards, Now: time.Now}, Requests: a.service,
 		Facts: a.stores.facts, Lists: a.stores.facts, Wanter: a.stores.facts, Live: live, Outbox: a.outbox(),
-		Responder: a.slack, Directory: a.slack, Channels: channels(c), Log: a.log.Named("bot"),
+		Responder: a.slack, Directory: a.slack, Channels: channels(c), Changed: a.slack.RefreshHomes, Log: a.log.Named("bot"),
 		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval},
 	})
 	a.slack.Handle(a.bot)

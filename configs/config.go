@@ -114,6 +114,22 @@ type Engine struct {
 	// RescueAfter is how long after its worker fell silent a job is offered to others; never
 	// shorter than lease_ttl. Defaults to "15s".
 	RescueAfter time.Duration `yaml:"rescue_after"`
+	// Cache is what is remembered of servers. It serves cards, plans and early refusals, and never
+	// gives the permission to run.
+	Cache Cache `yaml:"cache"`
+}
+
+// Cache bounds what is remembered of servers.
+type Cache struct {
+	// Discoveries is how long a discovery stays in memory; the database says which is the newest.
+	// Defaults to "10m".
+	Discoveries time.Duration `yaml:"discoveries"`
+	// Refusals is how long a host that the guard refused is refused again without being asked,
+	// unless it was discovered since; 0 remembers none. Defaults to "5m".
+	Refusals time.Duration `yaml:"refusals"`
+	// Dir is a folder for the last snapshots, which are read while the database does not answer;
+	// empty: beside a SQLite file, and none with PostgreSQL.
+	Dir string `yaml:"dir"`
 }
 
 // MySQL is a login and how the connection is made.

@@ -20,6 +20,7 @@ func Defaults() Config {
 			LeaseTTL:         15 * time.Second,
 			ProgressInterval: 3 * time.Second,
 			RescueAfter:      15 * time.Second,
+			Cache:            Cache{Discoveries: 10 * time.Minute, Refusals: 5 * time.Minute},
 		},
 		Alerts:    Alerts{Timeout: 5 * time.Second},
 		Schedules: Schedules{Announce: time.Hour, Window: 4 * time.Hour, Zone: "UTC", Missed: "skip"},

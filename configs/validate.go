@@ -80,6 +80,8 @@ func (e Engine) validate(m *mistakes) {
 	between(m, "engine.lease_ttl", e.LeaseTTL, 5*time.Second, 10*time.Minute)
 	between(m, "engine.progress_interval", e.ProgressInterval, time.Second, 10*time.Minute)
 	between(m, "engine.rescue_after", e.RescueAfter, max(e.LeaseTTL, 5*time.Second), time.Hour)
+	between(m, "engine.cache.discoveries", e.Cache.Discoveries, time.Second, 24*time.Hour)
+	between(m, "engine.cache.refusals", e.Cache.Refusals, 0, 24*time.Hour)
 }
 
 // validate checks a login. The password may be empty: some accounts have none.

@@ -25,6 +25,21 @@
 // A job ends succeeded when every step is done or skipped, failed when a step failed or its
 // outcome is unknown, refused when the guard refused the host, cancelled when a person said so.
 //
+// # What is known
+//
+// Recall tells what is known of hosts without touching them, for plans, cards, the API and early
+// refusals. It can speak against a host and never for it: a job asks the guard anew, on the
+// executing session, whatever is remembered.
+//
+//	                 memory                     store (all nodes)          disk
+//	topology,        read or saved by this      the newest discovery       last snapshot, while the
+//	inventory, roles process, for a time        of a cluster and host      store does not answer
+//	refusals         what Permit and Watch of   verdicts of refused        none: they live minutes
+//	                 this process refused       jobs in the event log
+//
+// The store names the newest discovery at every question and memory saves reading it, so no node
+// misses what another one found. A refusal counts for a time and until the host is discovered again.
+//
 // # Failure behaviour
 //
 // Everything that protects a host fails closed: an error, a timeout or a half-known topology

@@ -26,6 +26,7 @@ const stepOverhead = 2 * time.Second
 // anybody approved anything.
 type Planner struct {
 	Discoveries Discoveries
+	Refusals    Refusals // nil: only the discoveries refuse
 	Guards      func(cluster string) *guard.Guard
 	Now         func() time.Time
 }
@@ -95,16 +96,23 @@ func (p *Planner) refuseEarly(ctx context.Context, s PlanSpec) error {
 	expect := s.Target.Settings.Policy.expect()
 	expect.Role, expect.Replicated = in.Role, p.mode(s) == rebuild.BinlogOn
 	v := p.Guards(s.Target.Cluster).Ask(ctx, guard.Subject{Instance: in, Topology: d.Topology, Expect: expect})
-	reasons := causes(v)
-	if len(reasons) == 0 {
+	no := &Problem{Code: "host_refused", Next: "Choose a replica of " + s.Target.Cluster + "."}
+	seen := d.At
+	switch no.Reasons = causes(v); {
+	case len(no.Reasons) > 0 && in.Role == topology.RolePrimary:
+		no.Code = "primary_refused"
+	case len(no.Reasons) == 0 && p.Refusals != nil:
+		// A job that was refused since then knows more than the discovery.
+		if v, ok := p.Refusals.Refused(ctx, s.Target.Cluster, in, d.At); ok {
+			no.Reasons, seen = causes(v), v.Findings[0].At
+			no.Next = "If that has changed since, discover it again: discover " + s.Target.Host.Name
+		}
+	}
+	if len(no.Reasons) == 0 {
 		return nil // a stored answer gives no permission, but it speaks against nothing either
 	}
-	code := "host_refused"
-	if in.Role == topology.RolePrimary {
-		code = "primary_refused"
-	}
-	return &Problem{Code: code, Text: fmt.Sprintf("%s is protected and will not be touched (seen %s).", s.Target.Host.Name,
-		d.At.UTC().Format("15:04:05 UTC")), Reasons: reasons, Next: "Choose a replica of " + s.Target.Cluster + "."}
+	no.Text = fmt.Sprintf("%s is protected and will not be touched (seen %s).", s.Target.Host.Name, seen.UTC().Format("15:04:05 UTC"))
+	return no
 }
 
 // causes are the sentences of the refusals with a cause, without what merely could not be learned.

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"mysql-recycler/engine/guard"
+	"mysql-recycler/engine/topology"
 )
 
 // ErrLeaseLost says that another worker owns the job now; the one who gets it stops writing and
@@ -63,6 +66,12 @@ type Discoveries interface {
 	// NewestDiscovery returns the newest one of a cluster that inventoried host (any host when
 	// empty), or ErrNotFound.
 	NewestDiscovery(ctx context.Context, cluster, host string) (Discovery, error)
+}
+
+// Refusals tells what the guard refused lately; *Recall does. It can only speak against a host.
+type Refusals interface {
+	// Refused is a refusal of a server after since; false says nothing.
+	Refused(ctx context.Context, cluster string, in topology.Instance, since time.Time) (guard.Verdict, bool)
 }
 
 // Neighbours tells a job about others.

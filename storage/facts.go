@@ -2,8 +2,6 @@ package storage
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -112,35 +110,7 @@ func (s *Facts) NewestDiscovery(ctx context.Context, cluster, host string) (engi
 
 // Discovery returns the one a request made, or engine.ErrNotFound.
 func (s *Facts) Discovery(ctx context.Context, requestID string) (engine.Discovery, error) {
-	return readDiscovery(ctx, s.db, "SELECT body FROM discoveries WHERE request_id = $1", requestID)
-}
-
-// newestDiscovery is shared by the engine's and the conversation's view.
-func newestDiscovery(ctx context.Context, db *DB, cluster, host string) (engine.Discovery, error) {
-	return readDiscovery(ctx, db, `SELECT d.body FROM discoveries d
-		WHERE ($1 = '' OR d.cluster = $1)
-		  AND ($2 = '' OR EXISTS (SELECT 1 FROM discovery_hosts h WHERE h.request_id = d.request_id AND h.host = $2))
-		ORDER BY d.at DESC, d.request_id LIMIT 1`, cluster, host)
-}
-
-// readDiscovery reads the body a query finds.
-func readDiscovery(ctx context.Context, db *DB, query string, args ...any) (engine.Discovery, error) {
-	var d engine.Discovery
-	err := db.Read(ctx, func(ctx context.Context, tx Tx) error {
-		var body string
-		err := tx.QueryRow(ctx, query, args...).Scan(&body)
-		if errors.Is(err, sql.ErrNoRows) {
-			return engine.ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		return fromJSON(body, &d)
-	})
-	if err != nil {
-		return d, fmt.Errorf("read discovery: %w", err)
-	}
-	return d, nil
+	return discoveryOf(ctx, s.db, requestID)
 }
 
 // Want stores what a person wants of a live job and appends engine.EventJobWanted. Wanting what is

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,7 +10,8 @@ import (
 	"mysql-recycler/engine/rebuild"
 )
 
-// Journal stores the facts of running jobs. It implements engine.Journal and engine.Discoveries.
+// Journal stores the facts of running jobs. It implements engine.Journal,
+// engine.Discoveries and engine.RecallStore.
 type Journal struct {
 	db   *DB
 	hand Enqueue // hands the next host of a request to the queue; nil: hosts wait for ever
@@ -20,6 +20,7 @@ type Journal struct {
 var (
 	_ engine.Journal     = (*Journal)(nil)
 	_ engine.Discoveries = (*Journal)(nil)
+	_ engine.RecallStore = (*Journal)(nil)
 )
 
 // NewJournal returns the journal of a database.
@@ -226,41 +227,4 @@ func (s *Journal) SetSetting(ctx context.Context, l engine.Lease, v engine.Setti
 		}
 		return s.append(ctx, tx, job, now, e)
 	})
-}
-
-// SaveDiscovery implements engine.Discoveries. A discovery that ran again replaces its first result.
-func (s *Journal) SaveDiscovery(ctx context.Context, l engine.Lease, d engine.Discovery) error {
-	return s.fenced(ctx, l, "save discovery", func(ctx context.Context, tx Tx, job engine.Job, now int64) error {
-		if d.ID != job.RequestID {
-			return errors.New("the discovery belongs to another request")
-		}
-		body, err := toJSON(d)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO discoveries (request_id, job_id, cluster, target, at, body) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (request_id) DO UPDATE SET at = excluded.at, body = excluded.body`,
-			d.ID, job.ID, d.Cluster, d.Target, toMS(d.At), body)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "DELETE FROM discovery_hosts WHERE request_id = $1", d.ID); err != nil {
-			return err
-		}
-		for _, h := range d.Hosts {
-			if h.Error != "" {
-				continue
-			}
-			_, err := tx.Exec(ctx, "INSERT INTO discovery_hosts (request_id, host) VALUES ($1, $2) ON CONFLICT DO NOTHING", d.ID, h.Name)
-			if err != nil {
-				return err
-			}
-		}
-		return s.append(ctx, tx, job, now, engine.Event{Kind: engine.EventDiscovered})
-	})
-}
-
-// NewestDiscovery implements engine.Discoveries. An empty cluster means any.
-func (s *Journal) NewestDiscovery(ctx context.Context, cluster, host string) (engine.Discovery, error) {
-	return newestDiscovery(ctx, s.db, cluster, host)
 }

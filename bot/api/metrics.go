@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,7 +44,7 @@ func newMetrics(s *Server) (*metrics, error) {
 		ConstLabels: prometheus.Labels{"version": s.o.Version, "goversion": runtime.Version()}})
 	build.Set(1)
 	for _, c := range append([]prometheus.Collector{m.calls, m.latency, m.readers, m.drops, build, &asked{s}, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})}, m.meter.collectors()...) {
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})}, slices.Concat(m.meter.collectors(), s.o.Collectors)...) {
 		if err := m.registry.Register(c); err != nil {
 			return nil, err
 		}

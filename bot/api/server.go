@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
@@ -76,6 +77,8 @@ type Options struct {
 	Tuning  Tuning
 	Log     *zap.Logger
 	Version string
+	// Collectors are what other parts of the process add to the metrics.
+	Collectors []prometheus.Collector
 }
 
 // Tuning is what the configuration and tests change. Zero values mean the defaults named here.

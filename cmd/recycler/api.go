@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"mysql-recycler/approvals"
 	"mysql-recycler/bot/api"
 	"mysql-recycler/bot/slack"
@@ -14,7 +16,7 @@ import (
 )
 
 // newAPI builds the HTTP door over the same services as the chat; nil when it has no address.
-func (a *app) newAPI(journal *storage.Journal, live *engine.Live) (*api.Server, error) {
+func (a *app) newAPI(journal *storage.Journal, recall *engine.Recall, live *engine.Live) (*api.Server, error) {
 	c := a.config.API
 	if c.Listen == "" || !a.config.Node.Has(configs.RoleAPI) {
 		return nil, nil //nolint:nilnil // no API is a valid configuration
@@ -23,12 +25,13 @@ func (a *app) newAPI(journal *storage.Journal, live *engine.Live) (*api.Server, 
 	if err != nil {
 		return nil, fmt.Errorf("load the certificate of the API: %w", err)
 	}
-	facts := apiFacts{a.stores.facts, journal}
+	facts := apiFacts{a.stores.facts, journal, recall}
 	return api.New(api.Options{
 		Talk: a.bot, Decisions: a.service, Facts: facts, Lists: facts, Events: a.stores.facts, Live: live,
 		Tokens: apiTokens{storage.NewTokens(a.db)}, Keys: apiKeys{storage.NewKeys(a.db)}, Directory: a.slack, Fresh: slack.Fresh,
 		Chat: a.chatStats, Log: a.log.Named("api"), Version: buildVersion(),
-		Tuning: api.Tuning{Rate: c.Rate, MaxBody: int64(c.MaxBody), OpenMetrics: c.OpenMetrics, TLS: cert},
+		Collectors: []prometheus.Collector{recallReads{recall}},
+		Tuning:     api.Tuning{Rate: c.Rate, MaxBody: int64(c.MaxBody), OpenMetrics: c.OpenMetrics, TLS: cert},
 	})
 }
 
@@ -65,6 +68,7 @@ func (a *app) chatStats() api.ChatStats {
 type apiFacts struct {
 	*storage.Facts
 	journal *storage.Journal
+	recall  *engine.Recall
 }
 
 var (
@@ -78,6 +82,11 @@ var (
 // Job implements api.Facts.
 func (f apiFacts) Job(ctx context.Context, id string) (engine.Job, error) {
 	return f.journal.Job(ctx, id)
+}
+
+// NewestDiscovery implements api.Facts.
+func (f apiFacts) NewestDiscovery(ctx context.Context, cluster, host string) (engine.Discovery, error) {
+	return f.recall.NewestDiscovery(ctx, cluster, host)
 }
 
 // RequestPage implements api.Lists.

@@ -64,15 +64,17 @@ func newApp(ctx context.Context, c configs.Config, t *targets, log *zap.Logger) 
 
 func (a *app) wire(t *targets) error {
 	var (
-		err     error
-		c       = a.config
-		journal = storage.NewJournal(a.db)
-		live    = engine.NewLive()
-		guards  = guardsOf(t)
-		owner   = uuid.NewString()
+		err      error
+		c        = a.config
+		journal  = storage.NewJournal(a.db)
+		live     = engine.NewLive()
+		refusals = guard.NewCache(c.Engine.Cache.Refusals, time.Now)
+		guards   = guardsOf(t, refusals)
+		recall   = newRecall(c, journal, refusals, a.log)
+		owner    = uuid.NewString()
 	)
 	dispatcher := engine.NewDispatcher(engine.Options{
-		Journal: journal, Leases: storage.NewLeases(a.db), Discoveries: journal, Neighbours: journal, Targets: t, Guards: guards, Live: live,
+		Journal: journal, Leases: storage.NewLeases(a.db), Discoveries: recall, Neighbours: journal, Targets: t, Guards: guards, Live: live,
 		Owner: owner, LeaseTTL: c.Engine.LeaseTTL, Log: a.log.Named("engine"),
 	})
 	a.queue, err = queue.New(a.db, dispatcher.Run, queue.Options{
@@ -104,18 +106,19 @@ func (a *app) wire(t *targets) error {
 	a.slots = a.newScheduler()
 	a.bot = bot.New(bot.Options{
 		Schedules: a.slots,
-		Targets:   t, Planner: &engine.Planner{Discoveries: journal, Guards: guards, Now: time.Now}, Requests: a.service,
-		Facts: a.stores.facts, Lists: a.stores.facts, Wanter: a.stores.facts, Live: live, Outbox: a.outbox(),
+		Targets:   t, Planner: &engine.Planner{Discoveries: recall, Refusals: recall, Guards: guards, Now: time.Now}, Requests: a.service,
+		Facts: a.stores.facts, Lists: lists{a.stores.facts, recall}, Wanter: a.stores.facts, Live: live, Outbox: a.outbox(),
 		Responder: a.slack, Directory: a.slack, Channels: channels(c), Changed: a.slack.RefreshHomes, Log: a.log.Named("bot"),
 		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval},
 	})
 	a.slack.Handle(a.bot)
-	a.api, err = a.newAPI(journal, live)
+	a.api, err = a.newAPI(journal, recall, live)
 	return err
 }
 
-// guardsOf gives every cluster its guard: the built-in validators and its own source of truth.
-func guardsOf(t *targets) func(string) *guard.Guard {
+// guardsOf gives every cluster its guard: the built-in validators and its own source of truth. What
+// they refuse is remembered in one cache.
+func guardsOf(t *targets, refusals *guard.Cache) func(string) *guard.Guard {
 	byCluster := map[string]*guard.Guard{}
 	for name, cl := range t.cluster {
 		x := cl.External
@@ -123,7 +126,7 @@ func guardsOf(t *targets) func(string) *guard.Guard {
 		if token := x.Token.Reveal(); token != "" {
 			e.Header = map[string]string{"Authorization": "Bearer " + token}
 		}
-		byCluster[name] = guard.Default(e)
+		byCluster[name] = guard.Default(e).Remember(refusals)
 	}
 	fallback := guard.Default(guard.ExternalConfig{})
 	return func(cluster string) *guard.Guard {

@@ -34,12 +34,7 @@ func (m *memory[K]) put(k K, findings ...Finding) {
 			delete(m.m, old)
 		}
 	}
-	var refusals []Finding
-	for _, f := range findings {
-		if f.Refused && !f.Unknown {
-			refusals = append(refusals, f)
-		}
-	}
+	refusals := Verdict{Findings: findings}.Lasting().Findings
 	if len(refusals) == 0 || m.keep <= 0 {
 		return
 	}
@@ -71,8 +66,13 @@ func NewCache(keep time.Duration, now func() time.Time) *Cache {
 	return &Cache{refusals: memory[dbconn.Identity]{keep: keep, now: now}}
 }
 
-// Note takes a new verdict about a server in place of what was remembered of it.
-func (c *Cache) Note(id dbconn.Identity, v Verdict) { c.refusals.put(id, v.Findings...) }
+// Note takes a new verdict about a server in place of what was remembered of it. One that learned
+// nothing replaces nothing.
+func (c *Cache) Note(id dbconn.Identity, v Verdict) {
+	if id != "" && (v.Allowed() || v.Known()) {
+		c.refusals.put(id, v.Findings...)
+	}
+}
 
 // Refusal is the remembered refusal of a server, with what was found then; false says nothing.
 func (c *Cache) Refusal(id dbconn.Identity) (Verdict, bool) {

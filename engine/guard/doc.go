@@ -15,6 +15,9 @@
 //	   └─▶ external      another system knows it as no primary
 //	          all asked at once ─▶ Verdict: allowed only if every one was heard and none refused
 //
+// A Cache remembers refusals (never permission) of what Permit and Watch found, for early answers;
+// the guard itself does not read it.
+//
 // Permit probes the server on the session that will run the statement and asks everybody; Watch
 // does the same on a connection of its own while the statement runs.
 //

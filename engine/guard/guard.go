@@ -21,11 +21,26 @@ const askTimeout = 5 * time.Second
 type Guard struct {
 	validators []Validator
 	timeout    time.Duration
+	refusals   *Cache // nil: nothing is remembered
 }
 
 // New returns a guard with these validators. A guard without any allows nothing.
 func New(validators ...Validator) *Guard {
 	return &Guard{validators: validators, timeout: askTimeout}
+}
+
+// Remember has the guard note what Permit and Watch found in a cache, which may be that of other
+// guards too, and returns it. The guard itself never reads it: permission is asked for anew.
+func (g *Guard) Remember(c *Cache) *Guard {
+	g.refusals = c
+	return g
+}
+
+// note remembers what was found of the server that was approved.
+func (g *Guard) note(e Expectation, v Verdict) {
+	if g.refusals != nil {
+		g.refusals.Note(e.Identity, v)
+	}
 }
 
 // Default returns the guard of the design; an ExternalConfig without URL leaves out the external

@@ -11,6 +11,7 @@ import (
 // nil error means allowed; *Refused carries the verdict, with everything that was heard.
 func (g *Guard) Permit(ctx context.Context, sess *dbconn.Session, topo topology.Topology, e Expectation) (Verdict, error) {
 	v := g.look(ctx, sess, sess.Server, Subject{Topology: topo, Expect: e})
+	g.note(e, v)
 	if v.Allowed() {
 		return v, nil
 	}

@@ -43,6 +43,19 @@ func (v Verdict) Known() bool {
 	return false
 }
 
+// Lasting are the refusals that may be said again for a while: those with a cause that lies in the
+// server. What merely could not be learned may be known in the next moment, and errant GTIDs depend
+// on what is asked for.
+func (v Verdict) Lasting() Verdict {
+	var out Verdict
+	for _, f := range v.Findings {
+		if f.Refused && !f.Unknown && f.Validator != (errant{}).Name() {
+			out.Findings = append(out.Findings, f)
+		}
+	}
+	return out
+}
+
 // Err is nil if allowed, else a *Refused with the verdict.
 func (v Verdict) Err() error {
 	if v.Allowed() {

@@ -42,7 +42,12 @@ func (g *Guard) Watch(ctx context.Context, srv *dbconn.Server, topo topology.Top
 			return g.look(ctx, sess, srv, Subject{Running: true, Topology: topo, Expect: e})
 		})
 	})
-	return lookers.Wait()
+	err := lookers.Wait()
+	var no *Refused
+	if errors.As(err, &no) {
+		g.note(e, no.Verdict)
+	}
+	return err
 }
 
 // watch looks until ctx is done or a verdict refuses.

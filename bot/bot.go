@@ -93,7 +93,11 @@ type Bot struct {
 	wake  chan struct{}
 }
 
-var _ Handler = (*Bot)(nil)
+var (
+	_ Handler   = (*Bot)(nil)
+	_ Suggester = (*Bot)(nil)
+	_ Shortcuts = (*Bot)(nil)
+)
 
 // New returns a Bot over the given parts.
 func New(o Options) *Bot {

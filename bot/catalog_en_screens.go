@@ -28,4 +28,9 @@ var englishScreens = map[key]string{
 	kHomeSlot:          "{at} · {id} · {what} · {owner}",
 	kHomeRecent:        "Recently ended",
 	kHomeNoneRecent:    "Nothing has ended yet. Begin with New recycle: discover a host, then ask for a run.",
+
+	kFormHostFind:  "Type a part of its name",
+	kFormCluster:   "{cluster} · the whole cluster",
+	kFormFlags:     "Options",
+	kFormFlagsHint: "As in the command, for example: --min-share 20% --window 22:00-06:00",
 }

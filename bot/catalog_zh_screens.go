@@ -27,4 +27,9 @@ var chineseScreens = map[key]string{
 	kHomeSlot:          "{at} · {id} · {what} · {owner}",
 	kHomeRecent:        "最近结束",
 	kHomeNoneRecent:    "还没有结束的工单。点击“新建工单”，先发现一台主机，再申请执行。",
+
+	kFormHostFind:  "输入主机名的一部分",
+	kFormCluster:   "{cluster} · 整个集群",
+	kFormFlags:     "选项",
+	kFormFlagsHint: "与命令行相同，例如：--min-share 20% --window 22:00-06:00",
 }

@@ -41,8 +41,7 @@ func valueOf(r approvals.Request) string { return r.ID + "|" + r.Digest[:min(12,
 func (b *Bot) Click(ctx context.Context, c Click) error {
 	who := asker{user: c.User, channel: c.Channel, reply: c.Reply}
 	if c.Action == ActionNew {
-		who.l = b.shared(c.Channel)
-		return b.o.Responder.OpenForm(ctx, c.Reply, b.newForm(who))
+		return b.openNew(ctx, who)
 	}
 	id, digest, _ := strings.Cut(c.Value, "|")
 	if c.Action == ActionDeny || c.Action == ActionApproveNote {

@@ -118,6 +118,9 @@ func (g *gallery) discovery(t *testing.T) {
 		g.says(g.me, s)
 	}
 	g.home("home, empty")
+	g.says(g.me, " ")
+	f := g.w.forms[len(g.w.forms)-1]
+	g.all = append(g.all, exhibit{Title: string(g.l) + ": form new", Form: &f})
 }
 
 // home adds the home page of the one who asks and of bob, who decides.

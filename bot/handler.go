@@ -23,16 +23,17 @@ type asker struct {
 // Command understands a command line and does it. What went wrong by a person's making is told to
 // that person; an error is returned only when the command should be handled again.
 func (b *Bot) Command(ctx context.Context, c Command) error {
-	who := asker{user: c.User, channel: c.Channel, reply: c.Reply, l: b.personal(ctx, c.User, c.Channel)}
+	who := asker{user: c.User, channel: c.Channel, reply: c.Reply}
+	if Normalise(c.Text) == "" {
+		return b.openNew(ctx, who)
+	}
+	who.l = b.personal(ctx, c.User, c.Channel)
 	line, err := Parse(c.Text)
 	if err == nil && line.After != "" { // only the bot links cards to threads
 		err = &Misread{key: kUnknownFlag, Line: c.Text, vals: args{"flag": code("--after"), "command": code(string(line.Verb))}}
 	}
 	if err != nil {
 		return b.answer(ctx, who, Message{}, err)
-	}
-	if Normalise(c.Text) == "" {
-		return b.o.Responder.OpenForm(ctx, who.reply, b.newForm(who))
 	}
 	if done, err := b.alreadyAsked(ctx, c, line); done || err != nil {
 		return err

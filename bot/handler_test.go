@@ -286,25 +286,6 @@ func TestListsAndStatus(t *testing.T) {
 	require.Contains(t, w.says(alice, "status R-7QK7"), "Did you mean `R-7QK2`?")
 }
 
-func TestTheNewForm(t *testing.T) {
-	t.Parallel()
-	w := ready(t)
-	require.Empty(t, w.says(alice, "  "))
-	f := w.forms[0]
-	require.Equal(t, "C1", f.Ref)
-	send := func(ref string, v map[string]string) map[string]string {
-		bad, err := w.bot.Submit(t.Context(), Submission{Form: f.ID, Ref: ref, User: alice, Values: v, Reply: Reply{User: alice.ID}})
-		require.NoError(t, err)
-		return bad
-	}
-	require.Contains(t, send("C1", map[string]string{"verb": "run", "host": "db-prod-9x"})["host"], "I do not know a host")
-	require.Contains(t, send("C1", map[string]string{"verb": "run", "host": "db-prod-3", "schema": "<!channel>"})["schema"], "not a table pattern")
-	require.Empty(t, send("C1", map[string]string{"verb": "run", "host": "db-prod-3", "schema": "shop"}))
-	require.Equal(t, "run db-prod-3 --schema=shop", w.requests[0].Command)
-	require.Empty(t, send("", map[string]string{"verb": "discover", "host": "shop"}))
-	require.Equal(t, "C1", w.requests[1].Channel, "asked from the home tab, it is shown in the cluster's channel")
-}
-
 func TestErrorsOfOursHideNothingAndSayNothing(t *testing.T) {
 	t.Parallel()
 	w := ready(t, func(o *Options) { o.Planner = brokenPlanner{} })

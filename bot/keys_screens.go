@@ -26,4 +26,9 @@ const (
 	kHomeSlot          key = "home_slot"
 	kHomeRecent        key = "home_recent"
 	kHomeNoneRecent    key = "home_none_recent"
+
+	kFormHostFind  key = "form_host_find"
+	kFormCluster   key = "form_cluster"
+	kFormFlags     key = "form_flags"
+	kFormFlagsHint key = "form_flags_hint"
 )

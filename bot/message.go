@@ -94,6 +94,10 @@ type Input struct {
 	Options  []Option `json:"options,omitempty"` // a choice instead of text
 	Initial  string   `json:"initial,omitempty"`
 	MaxLen   int      `json:"max_len,omitempty"`
+	// Search makes it a choice that is searched while the person types: a Suggester answers.
+	// Options then holds only what Initial names.
+	Search      bool   `json:"search,omitempty"`
+	Placeholder string `json:"placeholder,omitempty"`
 }
 
 // Option is one choice.

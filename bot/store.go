@@ -22,7 +22,8 @@ type Facts interface {
 
 // Lists answers the list commands.
 type Lists interface {
-	// Requests lists newest first; filter: "", "pending", "running", "mine" (with user), "history" (with host).
+	// Requests lists newest first; filter: "", "pending", "running", "mine" (with user), "history" (with host),
+	// "channel" (with its id).
 	Requests(ctx context.Context, filter, arg string, limit int) ([]approvals.Request, error)
 	// NewestDiscovery as in engine.Discoveries.
 	NewestDiscovery(ctx context.Context, cluster, host string) (engine.Discovery, error)

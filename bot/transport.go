@@ -56,6 +56,27 @@ type Handler interface {
 	Home(ctx context.Context, user approvals.Actor) (Message, error)
 }
 
+// Suggestion is what a person typed so far into a search field of a form.
+type Suggestion struct {
+	Form  string
+	Ref   string // the form's
+	Input string
+	Query string
+	User  approvals.Actor
+}
+
+// Suggester is a Handler that answers search fields, within a second and without waiting for
+// anybody.
+type Suggester interface {
+	Suggest(ctx context.Context, s Suggestion) []Option
+}
+
+// Shortcuts is a Handler that answers a shortcut picked on a message; message is all of its text,
+// which may be anybody's and decides nothing.
+type Shortcuts interface {
+	Shortcut(ctx context.Context, c Command, message string) error
+}
+
 // Responder answers one person at once.
 type Responder interface {
 	Whisper(ctx context.Context, to Reply, m Message) error

@@ -142,7 +142,9 @@ func requestID(s string) (string, bool) {
 }
 
 var (
-	crockford   = strings.NewReplacer("O", "0", "I", "1", "L", "1")
+	crockford = strings.NewReplacer("O", "0", "I", "1", "L", "1")
+	// requestIn finds a request's id in a text.
+	requestIn   = regexp.MustCompile(`\bR-[0-9A-HJKMNP-TV-Z]{3,12}\b`)
 	requestBody = regexp.MustCompile(`^[0-9A-HJKMNP-TV-Z]{3,12}$`)
 )
 

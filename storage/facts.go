@@ -67,11 +67,12 @@ var listings = map[string]string{
 	"pending": "WHERE r.state = 'pending'",
 	"running": "WHERE EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = r.id AND j.state IN ('queued', 'running', 'paused'))",
 	"mine":    "WHERE r.requester_id = $1",
+	"channel": "WHERE r.channel = $1",
 	"history": "WHERE r.target = $1 OR EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = r.id AND j.host = $1)",
 }
 
 // Requests lists requests with reviews, newest first. filter is empty, "pending", "running",
-// "mine" (arg: a user id) or "history" (arg: a host; all when empty).
+// "mine" (arg: a user id), "channel" (arg: its id) or "history" (arg: a host; all when empty).
 func (s *Facts) Requests(ctx context.Context, filter, arg string, limit int) ([]approvals.Request, error) {
 	where, ok := listings[filter]
 	if !ok {

@@ -94,6 +94,11 @@ func (c *Client) Shortcut(ctx context.Context, user, callbackID string) (Outcome
 	return c.act(ctx, "shortcut", obj{"user": user, "callback_id": callbackID})
 }
 
+// MessageShortcut picks a shortcut in the menu of a message.
+func (c *Client) MessageShortcut(ctx context.Context, user, channel, ts, callbackID string) (Outcome, error) {
+	return c.act(ctx, "shortcut", obj{"user": user, "channel": channel, "ts": ts, "callback_id": callbackID})
+}
+
 func (c *Client) act(ctx context.Context, name string, in obj) (Outcome, error) {
 	var out Outcome
 	err := c.Do(ctx, name, in, &out)

@@ -58,7 +58,8 @@ func readState(s *Server, q url.Values) (any, error) {
 	return s.plain(obj{
 		"team": obj{"id": ws.TeamID, "name": ws.TeamName}, "me": u, "users": ws.Users, "groups": ws.Groups,
 		"channels": rooms, "dm": s.st.dm(u.ID).ID, "sockets": s.hub.size(), "now": s.clock.now().UnixMilli(),
-		"app": obj{"id": ws.AppID, "user": ws.BotUserID, "command": ws.Command, "hint": ws.CommandHint, "shortcuts": ws.Shortcuts},
+		"app": obj{"id": ws.AppID, "user": ws.BotUserID, "command": ws.Command, "hint": ws.CommandHint, "shortcuts": ws.Shortcuts,
+			"message_shortcuts": ws.MessageShortcuts},
 	})
 }
 

@@ -28,12 +28,14 @@ type Workspace struct {
 	CommandHint string
 	// Shortcuts are the app's global shortcuts, offered beside the composer.
 	Shortcuts []Shortcut
-	Users     []User
-	Channels  []Channel
-	Groups    []Group
+	// MessageShortcuts are those offered in the menu of every message.
+	MessageShortcuts []Shortcut
+	Users            []User
+	Channels         []Channel
+	Groups           []Group
 }
 
-// Shortcut is a global shortcut of the app.
+// Shortcut is a shortcut of the app.
 type Shortcut struct {
 	CallbackID string `json:"callback_id"`
 	Name       string `json:"name"`
@@ -81,9 +83,10 @@ func DefaultWorkspace() Workspace {
 		TeamID: "T0RECYCLE", TeamName: "Acme Data",
 		BotToken: "xoxb-sandbox-bot", AppToken: "xapp-1-sandbox-app",
 		BotUserID: "U0RECYCLE", AppID: "A0RECYCLE",
-		Command:     "/recycle",
-		CommandHint: "help | discover <host> | run <host> --schema <schema> | list | status <id> | cancel <id>",
-		Shortcuts:   []Shortcut{{CallbackID: "recycle_new", Name: "Recycle a host"}},
+		Command:          "/recycle",
+		CommandHint:      "help | discover <host> | run <host> --schema <schema> | list | status <id> | cancel <id>",
+		Shortcuts:        []Shortcut{{CallbackID: "recycle_new", Name: "Recycle a host"}},
+		MessageShortcuts: []Shortcut{{CallbackID: "recycle_status", Name: "Show the request"}},
 		Users: []User{
 			{ID: "U0ALICE", Name: "alice", RealName: "Alice Chen", Email: "alice@example.com", TZ: "Asia/Shanghai", Locale: "zh-CN"},
 			{ID: "U0BOB", Name: "bob", RealName: "Bob Lindqvist", Email: "bob@example.com", TZ: "Europe/Stockholm", Locale: "en-US"},

@@ -104,6 +104,39 @@ func (c *Client) answerForm(ctx context.Context, a acker, in incoming, e bot.Env
 	c.handled(ctx, e.Key)
 }
 
+// suggestWithin is how long a search field waits for its choices; Slack waits 3 s, people do not.
+const suggestWithin = time.Second
+
+// suggestions answers a search field with at most as many choices as Slack takes.
+func (c *Client) suggestions(ctx context.Context, in incoming) any {
+	opts := []*sdk.OptionBlockObject{}
+	answer := map[string]any{"options": opts}
+	h, ok := c.o.Handler.(bot.Suggester)
+	var p interaction
+	if err := json.Unmarshal(in.payload, &p); err != nil || !ok {
+		return answer
+	}
+	var ref formRef
+	_ = json.Unmarshal([]byte(p.View.Metadata), &ref) // a form without a reference searches everywhere
+	ctx, cancel := context.WithTimeout(ctx, suggestWithin)
+	defer cancel()
+	found := func() (out []bot.Option, err error) {
+		defer recovered(&err)
+		return h.Suggest(ctx, bot.Suggestion{Form: p.View.Callback, Ref: ref.Ref, Input: p.BlockID, Query: cut(p.Value, 200), User: p.actor()}), nil
+	}
+	options, err := found()
+	if err != nil {
+		c.log.Error("suggest", zap.Error(err))
+	}
+	for _, o := range options {
+		if opt := drawOption(o); opt != nil && len(opts) < maxOptions {
+			opts = append(opts, opt)
+		}
+	}
+	answer["options"] = opts
+	return answer
+}
+
 // trySubmit is submit with a deadline and without panics.
 func (c *Client) trySubmit(ctx context.Context, e bot.Envelope) (problems map[string]string, s bot.Submission, v view, err error) {
 	ctx, cancel := context.WithTimeout(Fresh(ctx), handleWithin)

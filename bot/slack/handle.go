@@ -140,6 +140,12 @@ func (c *Client) interaction(ctx context.Context, e bot.Envelope, p interaction)
 			Channel: p.channel(), Message: p.Container.MessageTS, Reply: reply, At: at})
 	case "shortcut": // the same as the command without words: a form
 		return c.o.Handler.Command(ctx, bot.Command{User: who, Reply: reply, At: e.At})
+	case "message_action":
+		cmd := bot.Command{User: who, Channel: p.channel(), Reply: reply, At: e.At}
+		if h, ok := c.o.Handler.(bot.Shortcuts); ok {
+			return h.Shortcut(ctx, cmd, string(p.Message))
+		}
+		return c.o.Handler.Command(ctx, cmd)
 	case "view_submission": // left from before a crash: its form is closed, so problems are whispered
 		problems, s, err := c.submit(ctx, p)
 		if err == nil && len(problems) > 0 {

@@ -40,6 +40,10 @@ func (c *Client) receive(ctx context.Context, a acker, in incoming) {
 		return
 	}
 	sort := c.sort(in)
+	if sort.search {
+		c.lanes.wg.Go(func() { c.ack(c.lanes.work, a, in, c.suggestions(c.lanes.work, in)) })
+		return
+	}
 	if !sort.keep {
 		c.ack(ctx, a, in, sort.reply)
 		return
@@ -102,10 +106,11 @@ func (c *Client) ack(ctx context.Context, a acker, in incoming, payload any) {
 
 // sorted says what becomes of an envelope.
 type sorted struct {
-	keep  bool   // it must be handled, so it is stored first
-	form  bool   // its acknowledgement holds the answer
-	lane  string // what it is ordered with
-	reply any    // the acknowledgement's payload
+	keep   bool   // it must be handled, so it is stored first
+	form   bool   // its acknowledgement holds the answer
+	search bool   // the same, and nobody misses it later: it is not stored
+	lane   string // what it is ordered with
+	reply  any    // the acknowledgement's payload
 }
 
 func (c *Client) sort(in incoming) sorted {
@@ -138,10 +143,10 @@ func (c *Client) sortInteraction(in incoming) sorted {
 		}
 	case "view_submission":
 		return sorted{keep: true, form: true}
-	case "shortcut":
+	case "shortcut", "message_action":
 	case "block_suggestion":
-		return sorted{reply: map[string]any{"options": []any{}}} // no form of ours asks for suggestions
-	default: // view_closed, message_action
+		return sorted{search: true}
+	default: // view_closed
 		return sorted{}
 	}
 	return sorted{keep: true, lane: c.lane(in.kind, in.payload, in.id)}

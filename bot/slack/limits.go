@@ -245,6 +245,14 @@ func (c *checker) input(at string, b node) {
 			c.object(at, o.child("text"), maxOption, sdk.PlainTextType)
 			c.length(at, o.text("value"), maxOptionValue)
 		}
+	case "external_select":
+		if e["placeholder"] != nil {
+			c.object(at, e.child("placeholder"), maxOption*2, sdk.PlainTextType)
+		}
+		if o := e.child("initial_option"); o != nil {
+			c.object(at, o.child("text"), maxOption, sdk.PlainTextType)
+			c.length(at, o.text("value"), maxOptionValue)
+		}
 	default:
 		c.need(false, "%s: element %q", at, e.text("type"))
 	}

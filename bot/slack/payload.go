@@ -44,6 +44,9 @@ type interaction struct {
 	TriggerID   string   `json:"trigger_id"`
 	ResponseURL string   `json:"response_url"`
 	ActionTS    string   `json:"action_ts"`
+	BlockID     string   `json:"block_id"` // block_suggestion: the input
+	Value       string   `json:"value"`    // block_suggestion: what was typed so far
+	Message     raw      `json:"message"`
 	Team        *idOf    `json:"team"`
 	Enterprise  *idOf    `json:"enterprise"`
 	User        person   `json:"user"`
@@ -52,6 +55,9 @@ type interaction struct {
 	Actions     []pushed `json:"actions"`
 	View        view     `json:"view"`
 }
+
+// raw is a part that is only searched, not read.
+type raw = json.RawMessage
 
 type person struct {
 	ID       string `json:"id"`

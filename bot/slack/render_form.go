@@ -96,19 +96,24 @@ func drawChoice(in bot.Input) sdk.BlockElement {
 	var initial *sdk.OptionBlockObject
 	seen := map[string]bool{}
 	for _, o := range in.Options {
-		if o.Value == "" || size(o.Value) > maxOptionValue || seen[o.Value] || len(opts) == maxOptions {
+		opt := drawOption(o)
+		if opt == nil || seen[o.Value] || len(opts) == maxOptions {
 			continue
 		}
 		seen[o.Value] = true
-		label := strings.TrimSpace(line(o.Label))
-		if label == "" {
-			label = line(o.Value)
-		}
-		opt := sdk.NewOptionBlockObject(o.Value, plainText(orDots(cut(label, maxOption))), nil)
 		if o.Value == in.Initial {
 			initial = opt
 		}
 		opts = append(opts, opt)
+	}
+	if in.Search {
+		el := sdk.NewOptionsSelectBlockElement(sdk.OptTypeExternal, nil, in.ID)
+		if p := strings.TrimSpace(line(in.Placeholder)); p != "" {
+			el.Placeholder = plainText(cut(p, 150))
+		}
+		least := 0 // the choices are shown before anything is typed
+		el.MinQueryLength, el.InitialOption = &least, initial
+		return el
 	}
 	if len(opts) == 0 {
 		return nil
@@ -116,4 +121,16 @@ func drawChoice(in bot.Input) sdk.BlockElement {
 	el := sdk.NewOptionsSelectBlockElement(sdk.OptTypeStatic, nil, in.ID, opts...)
 	el.InitialOption = initial
 	return el
+}
+
+// drawOption draws one choice, or nothing when its value could not come back unchanged.
+func drawOption(o bot.Option) *sdk.OptionBlockObject {
+	if o.Value == "" || size(o.Value) > maxOptionValue {
+		return nil
+	}
+	label := strings.TrimSpace(line(o.Label))
+	if label == "" {
+		label = line(o.Value)
+	}
+	return sdk.NewOptionBlockObject(o.Value, plainText(orDots(cut(label, maxOption))), nil)
 }

@@ -45,6 +45,7 @@ type handler struct {
 	commands []bot.Command
 	clicks   []bot.Click
 	subs     []bot.Submission
+	searched []bot.Suggestion
 
 	onCommand func(context.Context, bot.Command) error
 	onClick   func(context.Context, bot.Click) error
@@ -89,6 +90,23 @@ func (h *handler) Home(context.Context, approvals.Actor) (bot.Message, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.home, nil
+}
+
+// Suggest offers what was typed, twice.
+func (h *handler) Suggest(_ context.Context, s bot.Suggestion) []bot.Option {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.searched = append(h.searched, s)
+	if s.Query == "panic" {
+		panic("no such host")
+	}
+	return []bot.Option{{Value: s.Query + "-1", Label: s.Query + "-1"}, {Value: s.Query + "-2"}, {Value: strings.Repeat("x", 200)}}
+}
+
+// Shortcut is a command with what the message says.
+func (h *handler) Shortcut(ctx context.Context, c bot.Command, message string) error {
+	c.Text = message
+	return h.Command(ctx, c)
 }
 
 func (h *handler) got() (commands []bot.Command, clicks []bot.Click, subs []bot.Submission) {

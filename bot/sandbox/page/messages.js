@@ -33,7 +33,9 @@ function tools(m, actions) {
   if (m.ephemeral_for) return null;
   const react = iconButton('smile', 'Add a reaction', () => menu(react, quick.map((n) => ({ text: n.replace(/_/g, ' '), lead: emojiNode(n),
     run: () => post('react', { channel: m.channel, ts: m.ts, name: n }) })), 'Reactions'), { 'aria-haspopup': 'menu' });
-  return h('div', { class: 'tools' }, react,
+  const short = store.app.message_shortcuts?.length > 0 && iconButton('bolt', 'Message shortcuts', () => menu(short, store.app.message_shortcuts.map((s) => ({ text: s.name, lead: icon('bolt', 16),
+    run: () => post('shortcut', { channel: m.channel, ts: m.ts, callback_id: s.callback_id }) })), 'Message shortcuts'), { 'aria-haspopup': 'menu' });
+  return h('div', { class: 'tools' }, react, short,
     actions.thread && iconButton('reply', 'Reply in thread', () => actions.thread(m.thread_ts || m.ts)));
 }
 

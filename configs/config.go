@@ -15,6 +15,7 @@ type Config struct {
 	API       API       `yaml:"api"`
 	Alerts    Alerts    `yaml:"alerts"`
 	Schedules Schedules `yaml:"schedules"`
+	Backup    Backup    `yaml:"backup"`
 	// MySQL is how servers are reached, unless their cluster says otherwise.
 	MySQL MySQL `yaml:"mysql"`
 	// Clusters are the only servers that can be named, reached or changed.

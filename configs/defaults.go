@@ -23,6 +23,7 @@ func Defaults() Config {
 			Cache:            Cache{Discoveries: 10 * time.Minute, Refusals: 5 * time.Minute},
 		},
 		Alerts:    Alerts{Timeout: 5 * time.Second},
+		Backup:    Backup{Schedule: "30 3 * * *", Keep: 14},
 		Schedules: Schedules{Announce: time.Hour, Window: 4 * time.Hour, Zone: "UTC", Missed: "skip"},
 		API:       API{Rate: 20, MaxBody: 64 << 10},
 		MySQL: MySQL{

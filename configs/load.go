@@ -142,7 +142,7 @@ func (c *Config) anchor(dir string) {
 			}
 		}
 	}
-	at(&c.Slack.BotTokenFile, &c.Slack.AppTokenFile, &c.Storage.URLFile, &c.API.TLSCert, &c.API.TLSKey, &c.Engine.Cache.Dir)
+	at(&c.Slack.BotTokenFile, &c.Slack.AppTokenFile, &c.Storage.URLFile, &c.API.TLSCert, &c.API.TLSKey, &c.Engine.Cache.Dir, &c.Backup.Folder)
 	at(&c.MySQL.PasswordFile, &c.MySQL.TLS.CA, &c.MySQL.TLS.Cert, &c.MySQL.TLS.Key)
 	for i := range c.Clusters {
 		l := &c.Clusters[i]

@@ -23,6 +23,7 @@ const (
 	AuditDeny     AuditAction = "deny"
 	AuditWant     AuditAction = "want"
 	AuditSchedule AuditAction = "schedule"
+	AuditRestore  AuditAction = "restore"
 )
 
 // AuditRecord is one link of the chain. Its JSON as it was written is what the hash covers.

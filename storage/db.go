@@ -42,7 +42,6 @@ type base struct {
 	nowMS string // expression: epoch milliseconds of the database's clock
 	pool  any    // *sql.DB of the writer, or *pgxpool.Pool
 	path  string // SQLite: the file; PostgreSQL: empty
-	copy  func(ctx context.Context, to string) error
 	close func() error
 }
 
@@ -91,15 +90,6 @@ func Open(ctx context.Context, url string, log *zap.Logger, opts ...Option) (*DB
 
 // Close closes the connections. A transaction that runs is rolled back.
 func (db *DB) Close() error { return db.d.base().close() }
-
-// Backup writes a consistent copy to the new file to, which only its owner may read, while writes
-// go on. On PostgreSQL it is a *engine.Problem: there copies are the operator's.
-func (db *DB) Backup(ctx context.Context, to string) error {
-	if err := db.d.base().copy(ctx, to); err != nil {
-		return fmt.Errorf("back up the database: %w", err)
-	}
-	return nil
-}
 
 // Pool is the driver's pool for the queue: *sql.DB (one connection) on SQLite, *pgxpool.Pool on
 // PostgreSQL.

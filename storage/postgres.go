@@ -13,8 +13,6 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
 	"go.uber.org/zap"
-
-	"mysql-recycler/engine"
 )
 
 // postgresNow is the database's clock in epoch milliseconds, also within a long transaction.
@@ -61,9 +59,6 @@ func (p *postgres) base() base {
 	return base{
 		nowMS: postgresNow,
 		pool:  p.pool,
-		copy: func(context.Context, string) error {
-			return &engine.Problem{Code: "backup_elsewhere", Text: "A PostgreSQL database is copied by its operator.", Next: "Use pg_dump."}
-		},
 		close: func() error { p.pool.Close(); return nil },
 	}
 }

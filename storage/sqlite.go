@@ -97,7 +97,7 @@ func (s *sqlite) check(ctx context.Context) error {
 func (s *sqlite) close() error { return errors.Join(s.reader.Close(), s.writer.Close()) }
 
 func (s *sqlite) base() base {
-	return base{nowMS: sqliteNow, pool: s.writer, path: s.path, copy: s.vacuumInto, close: s.close}
+	return base{nowMS: sqliteNow, pool: s.writer, path: s.path, close: s.close}
 }
 
 func (s *sqlite) begin(ctx context.Context) (Tx, finisher, error) {

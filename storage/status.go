@@ -33,7 +33,7 @@ func Look(ctx context.Context, url string) (s Status, err error) {
 		return s, fmt.Errorf("look at the database: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	s.Kind = db.kind()
+	s.Kind = db.Kind()
 	if s.Known, err = newest(s.Kind); err != nil {
 		return s, err
 	}
@@ -59,8 +59,8 @@ func connect(ctx context.Context, url string) (*DB, error) {
 	return &DB{d: d, log: zap.NewNop()}, nil
 }
 
-// kind names the dialect.
-func (db *DB) kind() string {
+// Kind is sqlite or postgres.
+func (db *DB) Kind() string {
 	if _, ok := db.d.(*sqlite); ok {
 		return "sqlite"
 	}
@@ -120,7 +120,7 @@ func (db *DB) look(ctx context.Context, tx Tx, s *Status) error {
 // tables are the names of all tables of the database.
 func (db *DB) tables(ctx context.Context, tx Tx) (map[string]bool, error) {
 	query := "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
-	if db.kind() == "sqlite" {
+	if db.Kind() == "sqlite" {
 		query = "SELECT name FROM sqlite_master WHERE type = 'table'"
 	}
 	found := map[string]bool{}

@@ -34,15 +34,35 @@ func Transfer(ctx context.Context, from, to *DB) (rows int64, err error) {
 			return &engine.Problem{Code: "bot_active", Text: "The bot on " + s.Bot.Node + " is active and writes to this database.",
 				Next: "Stop every recycler process, then copy."}
 		}
-		return to.InTx(ctx, func(ctx context.Context, dst Tx) error {
-			rows, err = transfer(ctx, from, src, to, dst)
-			return err
-		})
+		rows, err = copyState(ctx, from, src, to)
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("copy the database: %w", err)
 	}
 	return rows, nil
+}
+
+// CopyState is Transfer from a database that may be in use: what the other gets is one state of it.
+// Jobs that live in it have no row of the queue there.
+func CopyState(ctx context.Context, from, to *DB) (rows int64, err error) {
+	err = from.Read(ctx, func(ctx context.Context, src Tx) error {
+		rows, err = copyState(ctx, from, src, to)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("copy the database: %w", err)
+	}
+	return rows, nil
+}
+
+// copyState copies in one transaction of the other database.
+func copyState(ctx context.Context, from *DB, src Tx, to *DB) (rows int64, err error) {
+	err = to.InTx(ctx, func(ctx context.Context, dst Tx) error {
+		rows, err = transfer(ctx, from, src, to, dst)
+		return err
+	})
+	return rows, err
 }
 
 // transfer copies under both transactions. Triggers guard how facts come to be; facts that are
@@ -77,7 +97,7 @@ func transfer(ctx context.Context, from *DB, src Tx, to *DB, dst Tx) (int64, err
 
 // disarm sets the triggers of a database aside, within tx, until the function it returns is called.
 func (db *DB) disarm(ctx context.Context, tx Tx) (arm func(context.Context) error, err error) {
-	if db.kind() == "sqlite" {
+	if db.Kind() == "sqlite" {
 		return disarmSQLite(ctx, tx)
 	}
 	all := func(ctx context.Context, how string) error {
@@ -126,7 +146,7 @@ func disarmSQLite(ctx context.Context, tx Tx) (arm func(context.Context) error, 
 // copyTable copies one table, row by row, with the columns the source has.
 func copyTable(ctx context.Context, from *DB, src, dst Tx, table string) (n int64, err error) {
 	query := "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position"
-	if from.kind() == "sqlite" {
+	if from.Kind() == "sqlite" {
 		query = "SELECT name FROM pragma_table_info($1)"
 	}
 	var columns, places []string

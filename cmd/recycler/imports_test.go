@@ -36,6 +36,7 @@ var mayImport = []struct {
 	{"storage", []string{"approvals", "engine/…", "storage/…"}},
 	{"storage/queue", []string{"approvals", "engine/…", "storage/…"}},
 	{"storage/pgtest", nil},
+	{"storage/backup", []string{"approvals", "engine/…", "storage/…"}},
 	{"engine", []string{"engine/…"}},
 	{"engine/mysqltest/…", []string{"engine/mysqltest/…"}},
 	// The rooms of the engine: the engine imports them, so they cannot import it.

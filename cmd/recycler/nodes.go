@@ -221,6 +221,7 @@ func (a *app) chat(ctx context.Context) error {
 	g.Go(func() error { return a.slots.Run(ctx) })
 	g.Go(func() error { return a.housekeeping(ctx) })
 	g.Go(func() error { return a.alerter().run(ctx) })
+	g.Go(func() error { return a.keepBackups(ctx) })
 	return g.Wait()
 }
 

@@ -212,6 +212,12 @@ func (g *gallery) troubles(t *testing.T) {
 		st.State, st.Reason = engine.StepFailed, "server error 1114"
 		w.append(engine.Event{Kind: engine.EventStepFailed, RequestID: id, JobID: id, Step: 2})
 		w.moves(id, "", engine.EventJobNotice, "", engine.Notice{Severity: "warning", Sentence: "db-prod-3 does not answer; trying again for up to 15m."})
+		for _, kind := range []engine.AlertKind{engine.AlertPromoted, engine.AlertUnwatched, engine.AlertSetting} {
+			if end.state == engine.JobRefused {
+				w.moves(id, "", engine.EventJobNotice, "", engine.Notice{Severity: engine.SeverityAlert, Alert: kind,
+					Sentence: "What happened to db-prod-3 while shop.orders was rebuilt, in the engine's words."})
+			}
+		}
 		w.moves(id, end.state, end.kind, end.why, end.data)
 		g.look(fmt.Sprint("run ", end.state))
 	}

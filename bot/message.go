@@ -5,9 +5,11 @@ import "time"
 // Message is what people read, free of any transport. Text lives in spans, so that a host name,
 // a table name or a server's error can never become a mention or a link.
 type Message struct {
-	Summary string   `json:"summary"` // one complete sentence: notification and screen readers
-	Blocks  []Block  `json:"blocks,omitempty"`
-	Picture *Picture `json:"picture,omitempty"` // shown as a file with the summary; nothing else of the message is
+	Summary string  `json:"summary"` // one complete sentence: notification and screen readers
+	Blocks  []Block `json:"blocks,omitempty"`
+	// Broadcast shows a reply in its channel too, for what must not wait for somebody to open the thread.
+	Broadcast bool     `json:"broadcast,omitempty"`
+	Picture   *Picture `json:"picture,omitempty"` // shown as a file with the summary; nothing else of the message is
 }
 
 // Picture is a drawing in a thread. It only repeats what a message says in words, so it is shown

@@ -73,11 +73,19 @@ func (d *draft) story(ctx context.Context, s *scene) ([]Post, error) {
 	return nil, nil // request.approved, withdrawn, job.created, step.started: the card says it
 }
 
-// post is a reply in the thread; name makes its key.
+// post is a reply in the thread; name makes its key. An alert is shown in the channel too, once: the
+// end of a job whose statement was killed has been told by then.
 func (s *scene) post(name string, m Message) ([]Post, error) {
+	kind, _, alert := engine.AlertOf(s.e)
+	m.Broadcast = alert && name == s.name() && (kind != engine.AlertRefused || !s.killed())
 	p := Post{Key: s.r.ID + "/" + name, Request: s.r.ID, Channel: s.r.Channel, Parent: cardKey(rootOf(s.r))}
 	err := p.draw(m)
 	return []Post{p}, err
+}
+
+// killed says whether the guard had a statement of the job killed.
+func (s *scene) killed() bool {
+	return slices.ContainsFunc(s.job.Steps, func(st engine.Step) bool { return st.State == engine.StepRefused && st.Outcome == rebuild.Killed })
 }
 
 // said is a reply of one sentence.
@@ -229,14 +237,25 @@ func (s *scene) noticed() ([]Post, error) {
 	switch n.Severity {
 	case "warning":
 		icon, k = "warning", kNoticeWarning
-	case "alert":
+	case engine.SeverityAlert:
 		icon, k = "rotating_light", kNoticeAlert
 	}
+	kind, ofKind := alertKeys[n.Alert]
+	if ofKind {
+		k = kind
+	}
+	a := args{"text": plain(clip(n.Sentence, 900)), "host": code(s.job.Host), "id": code(s.r.ID)}
 	b := &builder{l: s.l}
-	b.summary(k, args{"text": plain(clip(n.Sentence, 900))})
-	b.text(append([]Span{emoji(icon), plain(" ")}, s.l.say(k, args{"text": plain(clip(n.Sentence, 900))})...)...)
+	b.summary(k, a)
+	b.text(append([]Span{emoji(icon), plain(" ")}, s.l.say(k, a)...)...)
+	if ofKind { // what the engine says in its own words
+		b.context(a["text"])
+	}
 	return s.post(s.name(), b.m)
 }
+
+// alertKeys say an alert in the channel's language.
+var alertKeys = map[engine.AlertKind]key{engine.AlertPromoted: kAlertPromoted, engine.AlertUnwatched: kAlertUnwatched, engine.AlertSetting: kAlertSetting}
 
 // stepEnded tells a table that was not rebuilt, with the reason.
 func (s *scene) stepEnded() ([]Post, error) {

@@ -126,7 +126,7 @@ func TestMilestones(t *testing.T) {
 		st.State, st.Reason = engine.StepSkipped, "the table is gone since the plan was made"
 		w.append(engine.Event{Kind: kind, RequestID: "R-7QK1", JobID: "R-7QK1", Step: 3 + i})
 	}
-	w.moves("R-7QK1", "", engine.EventJobNotice, "", engine.Notice{Severity: "alert", Sentence: "db-prod-3 stopped being a replica."})
+	w.moves("R-7QK1", "", engine.EventJobNotice, "", engine.Notice{Severity: engine.SeverityAlert, Sentence: "db-prod-3 stopped being a replica."})
 	w.moves("R-7QK1", "", engine.EventSettingRestored, "", engine.Setting{Change: change, Restored: true})
 	w.moves("R-7QK1", engine.JobRefused, engine.EventJobRefused, "db-prod-3 accepts writes (read_only=0)", guard.Verdict{Findings: []guard.Finding{
 		{Validator: "read_only", Refused: true, Sentence: "db-prod-3 accepts writes (read_only=0)"},
@@ -135,6 +135,34 @@ func TestMilestones(t *testing.T) {
 	}})
 	w.tells()
 	golden(t, "milestones", w.show("R-7QK1/card")+"\n"+w.thread("R-7QK1/card"))
+}
+
+// What cannot wait is shown in the channel, each thing once; the rest stays in the thread.
+func TestAlertsAreShownInTheChannel(t *testing.T) {
+	t.Parallel()
+	w := running(t)
+	shown := func(what string, alert bool) {
+		w.tells()
+		key := fmt.Sprintf("R-7QK1/e%d", len(w.events))
+		require.Equal(t, alert, w.message(key).Broadcast, what)
+	}
+	w.moves("R-7QK1", "", engine.EventJobNotice, "", engine.Notice{Severity: "warning", Sentence: "db-prod-3 does not answer."})
+	shown("a warning", false)
+	for _, kind := range []engine.AlertKind{engine.AlertPromoted, engine.AlertUnwatched, engine.AlertSetting, ""} {
+		w.moves("R-7QK1", "", engine.EventJobNotice, "", engine.Notice{Severity: engine.SeverityAlert, Alert: kind, Sentence: "db-prod-3 has trouble."})
+		shown(string(kind), true)
+		require.Contains(t, w.thread("R-7QK1/card"), "db-prod-3 has trouble.")
+	}
+	st := &w.job("R-7QK1").Steps[0]
+	st.State, st.Outcome = engine.StepUnknown, rebuild.Unknown
+	w.append(engine.Event{Kind: engine.EventStepUnknown, RequestID: "R-7QK1", JobID: "R-7QK1", Step: 1})
+	shown("an unknown outcome", true)
+	no := guard.Verdict{Findings: []guard.Finding{{Validator: "read_only", Refused: true, Sentence: "db-prod-3 accepts writes (read_only=0)"}}}
+	w.moves("R-7QK1", engine.JobRefused, engine.EventJobRefused, "x", no)
+	shown("a refusal", true)
+	st.State, st.Outcome = engine.StepRefused, rebuild.Killed
+	w.moves("R-7QK1", engine.JobRefused, engine.EventJobRefused, "x", no)
+	shown("a refusal whose alert was told when the statement was killed", false)
 }
 
 func TestALookThatFails(t *testing.T) {

@@ -184,8 +184,17 @@ func (r *run) tell(ctx context.Context, kind EventKind, data any) error {
 // notice tells people something they should know. It must not end a job, so a failure to store it
 // is logged; the job's own writes will meet the same trouble and report it.
 func (r *run) notice(ctx context.Context, severity, sentence string) {
-	if err := r.tell(ctx, EventJobNotice, Notice{Severity: severity, Sentence: sentence}); err != nil {
-		r.log.Error("notice not stored", zap.String("notice", sentence), zap.Error(err))
+	r.noticed(ctx, Notice{Severity: severity, Sentence: sentence})
+}
+
+// alert is notice for what must not wait for somebody to read the thread.
+func (r *run) alert(ctx context.Context, kind AlertKind, sentence string) {
+	r.noticed(ctx, Notice{Severity: SeverityAlert, Sentence: sentence, Alert: kind})
+}
+
+func (r *run) noticed(ctx context.Context, n Notice) {
+	if err := r.tell(ctx, EventJobNotice, n); err != nil {
+		r.log.Error("notice not stored", zap.String("notice", n.Sentence), zap.Error(err))
 	}
 }
 

@@ -23,7 +23,7 @@ func (r *run) finish(ctx context.Context, h *host, work error) error {
 	}
 	if restored != nil {
 		r.log.Error("settings not restored", zap.Error(restored))
-		r.notice(ctx, "alert", fmt.Sprintf("A setting of %s could not be put back; that is tried again every minute. %s", h.plan.Name, sentence(restored)))
+		r.alert(ctx, AlertSetting, fmt.Sprintf("A setting of %s could not be put back; that is tried again every minute. %s", h.plan.Name, sentence(restored)))
 	}
 	var refused *guard.Refused
 	switch {
@@ -66,7 +66,7 @@ func (r *run) restore(ctx context.Context, h *host) error {
 		return r.setting(ctx, Setting{Change: c, Restored: true}, EventSettingRestored)
 	})
 	if errors.Is(err, rebuild.ErrPromoted) {
-		r.notice(ctx, "alert", sentence(err))
+		r.alert(ctx, AlertSetting, sentence(err))
 		return nil
 	}
 	return err

@@ -165,6 +165,10 @@ type Resumed struct {
 
 // Notice is the data of EventJobNotice.
 type Notice struct {
-	Severity string `json:"severity"` // info, warning, alert
-	Sentence string `json:"sentence"`
+	Severity string    `json:"severity"` // info, warning, alert
+	Sentence string    `json:"sentence"`
+	Alert    AlertKind `json:"alert,omitempty"` // of an alert
 }
+
+// SeverityAlert is the severity of notices that are alerts.
+const SeverityAlert = "alert"

@@ -120,7 +120,7 @@ func (r *run) clearLeftovers(ctx context.Context, h *host) error {
 		}
 		if err != nil && ctx.Err() == nil {
 			r.log.Error("settings not restored", zap.String("job", id), zap.Error(err))
-			r.notice(ctx, "alert", fmt.Sprintf("A setting of %s that %s left behind could not be put back. %s", r.job.Host, id, sentence(err)))
+			r.alert(ctx, AlertSetting, fmt.Sprintf("A setting of %s that %s left behind could not be put back. %s", r.job.Host, id, sentence(err)))
 		}
 	}
 	return context.Cause(ctx)

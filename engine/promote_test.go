@@ -80,6 +80,7 @@ func (w *world) promoted(p engine.Plan, running bool, after time.Duration) (how 
 		require.Equal(t, engine.JobRefused, j.State, j.Reason)
 	case s.State == engine.StepRefused:
 		how = "killed"
+		require.Contains(t, w.alerts(id), engine.AlertPromoted)
 		require.Equal(t, engine.JobRefused, j.State, j.Reason)
 		require.Less(t, gone, time.Second)
 	case s.Reason != "":

@@ -248,6 +248,6 @@ func (r *run) rest(ctx context.Context, h *host) error {
 func (r *run) putBack(ctx context.Context, h *host) {
 	if err := r.restore(ctx, h); err != nil && !stopping(ctx, err) {
 		r.log.Error("settings not restored", zap.Error(err))
-		r.notice(ctx, "alert", "A setting of "+h.plan.Name+" could not be put back for the pause. "+sentence(err))
+		r.alert(ctx, AlertSetting, "A setting of "+h.plan.Name+" could not be put back for the pause. "+sentence(err))
 	}
 }

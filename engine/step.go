@@ -191,11 +191,11 @@ type processed struct {
 func (w *worker) killed(ctx context.Context, s *Step, cause error) (bool, error) {
 	var refused *guard.Refused
 	if errors.As(cause, &refused) {
-		what := "stopped being a replica"
+		kind, what := AlertPromoted, "stopped being a replica"
 		if !refused.Verdict.Known() {
-			what = "could not be watched any more"
+			kind, what = AlertUnwatched, "could not be watched any more"
 		}
-		w.notice(ctx, "alert", fmt.Sprintf("%s %s while %s.%s was rebuilt: the statement was killed. %s",
+		w.alert(ctx, kind, fmt.Sprintf("%s %s while %s.%s was rebuilt: the statement was killed. %s",
 			w.job.Host, what, s.Plan.Schema, s.Plan.Table, refusal(refused.Verdict, cause)))
 		return false, errors.Join(w.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Killed, cause), refused)
 	}

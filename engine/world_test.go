@@ -226,6 +226,19 @@ func (w *world) notices(id string) (out []string) {
 	return out
 }
 
+// alerts lists the kinds of a request's alerts.
+func (w *world) alerts(id string) (out []engine.AlertKind) {
+	w.t.Helper()
+	es, err := w.facts.EventsAfter(w.t.Context(), 0, 10_000)
+	require.NoError(w.t, err)
+	for _, e := range es {
+		if kind, _, is := engine.AlertOf(e); is && e.RequestID == id {
+			out = append(out, kind)
+		}
+	}
+	return out
+}
+
 // background runs a job and answers a function that waits for its end.
 func (w *world) background(ctx context.Context, id string) func() error {
 	var wg sync.WaitGroup

@@ -29,6 +29,7 @@ type meter struct {
 	rebuild   prometheus.Histogram
 	miss      prometheus.Histogram
 	throttled *prometheus.CounterVec
+	alerts    *prometheus.CounterVec
 
 	mu    sync.Mutex
 	waits map[string]*wait // by job
@@ -45,7 +46,7 @@ func newMeter(facts Facts, log *zap.Logger) *meter {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	minutes := prometheus.ExponentialBuckets(1, 3, 12) // 1 s to 49 h
-	return &meter{facts: facts, log: log, waits: map[string]*wait{},
+	m := &meter{facts: facts, log: log, waits: map[string]*wait{},
 		requests: count("recycler_requests_total", "Requests that came to a state.", "state"),
 		jobs:     count("recycler_jobs_total", "Jobs that came to a state.", "state"),
 		jobTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "recycler_job_duration_seconds",
@@ -59,11 +60,16 @@ func newMeter(facts Facts, log *zap.Logger) *meter {
 		miss: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "recycler_prediction_error_ratio",
 			Help: "How far the predicted size was from the measured one, as a share of the table before.", Buckets: []float64{.005, .01, .02, .05, .1, .2, .3, .5, 1}}),
 		throttled: count("recycler_throttled_seconds_total", "Time jobs were held back, by reason; several reasons at once each count.", "reason"),
+		alerts:    count("recycler_alerts_total", "Alerts told, by kind; what is behind one cannot wait.", "kind"),
 	}
+	for _, kind := range engine.AlertKinds {
+		m.alerts.WithLabelValues(string(kind)) // from zero, so that the first one is an increase
+	}
+	return m
 }
 
 func (m *meter) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.requests, m.jobs, m.jobTime, m.tables, m.freed, m.grown, m.rebuild, m.miss, m.throttled}
+	return []prometheus.Collector{m.requests, m.jobs, m.jobTime, m.tables, m.freed, m.grown, m.rebuild, m.miss, m.throttled, m.alerts}
 }
 
 // requestStates and jobStates are what events bring requests and jobs to.
@@ -83,6 +89,9 @@ var (
 
 // event counts one fact.
 func (m *meter) event(ctx context.Context, e engine.Event) {
+	if kind, _, is := engine.AlertOf(e); is {
+		m.alerts.WithLabelValues(string(kind)).Inc()
+	}
 	if state, ok := requestStates[e.Kind]; ok {
 		m.requests.WithLabelValues(state).Inc()
 		return

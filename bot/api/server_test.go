@@ -75,8 +75,10 @@ func TestMetrics(t *testing.T) {
 	w.happen(engine.Event{Kind: engine.EventJobThrottled, JobID: "J-1", Data: raw(t, throttle.Verdict{})},
 		engine.Event{Kind: engine.EventTableProcessed, JobID: "J-1", Step: 1}, engine.Event{Kind: engine.EventTableProcessed, JobID: "J-1", Step: 2},
 		engine.Event{Kind: engine.EventStepSkipped, JobID: "J-1", Step: 3}, engine.Event{Kind: engine.EventTableProcessed, JobID: "J-GONE", Step: 3},
-		engine.Event{Kind: engine.EventJobCompleted, JobID: "J-1"})
-	soon(t, func() bool { return s.log.ringAt(12) }, "the log was not followed")
+		engine.Event{Kind: engine.EventJobCompleted, JobID: "J-1"},
+		engine.Event{Kind: engine.EventJobNotice, JobID: "J-1", Data: raw(t, engine.Notice{Severity: engine.SeverityAlert, Alert: engine.AlertPromoted})},
+		engine.Event{Kind: engine.EventJobNotice, JobID: "J-1", Data: raw(t, engine.Notice{Severity: "info"})})
+	soon(t, func() bool { return s.log.ringAt(14) }, "the log was not followed")
 	was := lag()
 	require.InDelta(t, was, testutil.ToFloat64(s.metrics.meter.throttled.WithLabelValues(throttle.MetricTrx)), 0.001, "a reason named twice counts once")
 	time.Sleep(30 * time.Millisecond)
@@ -92,7 +94,7 @@ func TestMetrics(t *testing.T) {
 		`recycler_freed_bytes_total 600`, `recycler_grown_bytes_total 50`, `recycler_rebuild_duration_seconds_sum 4`, `recycler_rebuild_duration_seconds_count 2`,
 		`recycler_prediction_error_ratio_bucket{le="0.1"} 2`, `recycler_prediction_error_ratio_bucket{le="0.05"} 0`,
 		`recycler_job_duration_seconds_sum{kind="recycle",state="succeeded"} 90`,
-		`recycler_slack_sockets{state="connected"} 2`, `recycler_build_info{goversion=`, `version="v1.2.3"} 1`, `recycler_event_log_last_seq 12`, "go_goroutines",
+		`recycler_slack_sockets{state="connected"} 2`, `recycler_build_info{goversion=`, `version="v1.2.3"} 1`, `recycler_event_log_last_seq 14`, `recycler_alerts_total{kind="promoted"} 1`, `recycler_alerts_total{kind="setting"} 0`, "go_goroutines",
 	} {
 		require.Contains(t, text, want)
 	}

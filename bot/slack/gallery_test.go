@@ -71,7 +71,11 @@ func TestGallery(t *testing.T) {
 		body, err := json.Marshal(m)
 		require.NoError(t, err)
 		channel := dbOps
-		posts = append(posts, bot.Post{Key: fmt.Sprintf("G%d/card", len(posts)), Request: fmt.Sprint("G", len(posts)), Channel: channel, Body: body})
+		parent := ""
+		if m.Broadcast && len(posts) > 0 { // a reply, as in its thread
+			parent = posts[len(posts)-1].Key
+		}
+		posts = append(posts, bot.Post{Parent: parent, Key: fmt.Sprintf("G%d/card", len(posts)), Request: fmt.Sprint("G", len(posts)), Channel: channel, Body: body})
 	}
 	require.NoError(t, lines.Err())
 	if *galleryOnly == "" {

@@ -69,10 +69,17 @@ func (s *sender) post(ctx context.Context, q bot.Queued, ch string, m bot.Messag
 		return
 	}
 	text, blocks := s.c.drawChecked(m, maxBlocks)
-	at, ts, err := s.deliver(ctx, q.Key, ch, thread, text, blocks)
+	var where []sdk.MsgOption
+	if thread != "" {
+		where = append(where, sdk.MsgOptionTS(thread))
+		if m.Broadcast {
+			where = append(where, sdk.MsgOptionBroadcast())
+		}
+	}
+	at, ts, err := s.deliver(ctx, q.Key, ch, text, blocks, where)
 	if refusedShape[code(err)] && len(blocks) > 0 {
 		s.c.log.Error("slack refused the shape of a message; it is sent as one sentence", zap.String("post", q.Key), zap.Error(scrub(mPost, err)))
-		at, ts, err = s.deliver(ctx, q.Key, ch, thread, text, nil)
+		at, ts, err = s.deliver(ctx, q.Key, ch, text, nil, where)
 	}
 	if err == nil {
 		s.c.count.do(func(st *Stats) { st.Out.Posted++; st.FatalOut = "" })
@@ -99,13 +106,10 @@ func (s *sender) went(q bot.Queued, channel string) {
 }
 
 // deliver posts and returns where the message is: its channel and timestamp.
-func (s *sender) deliver(ctx context.Context, k, ch, thread, text string, blocks []sdk.Block) (string, string, error) {
+func (s *sender) deliver(ctx context.Context, k, ch, text string, blocks []sdk.Block, where []sdk.MsgOption) (string, string, error) {
 	opts := append(messageOptions(text, blocks),
 		sdk.MsgOptionMetadata(sdk.SlackMetadata{EventType: postEvent, EventPayload: map[string]any{postKey: k}}))
-	if thread != "" {
-		opts = append(opts, sdk.MsgOptionTS(thread))
-	}
-	return s.c.api.PostMessageContext(ctx, ch, opts...)
+	return s.c.api.PostMessageContext(ctx, ch, append(opts, where...)...)
 }
 
 // refusedShape lists the codes that mean the message, not the place.

@@ -43,6 +43,25 @@ func TestPostThreadAndEditInOrder(t *testing.T) {
 	s.clean()
 }
 
+// A reply that must not wait for somebody to open the thread is shown in the channel too.
+func TestBroadcastReply(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	var m bot.Message
+	require.NoError(t, json.Unmarshal(say("alert"), &m))
+	m.Broadcast = true
+	loud, err := json.Marshal(m)
+	require.NoError(t, err)
+	s.put(bot.Post{Key: "card", Channel: dbOps, Body: say("card")}, bot.Post{Key: "e1", Channel: dbOps, Parent: "card", Body: loud},
+		bot.Post{Key: "e2", Channel: dbOps, Parent: "card", Body: say("quiet")})
+	parent := s.shows(dbOps, "card")
+	alert, quiet := s.shows(dbOps, "alert"), s.shows(dbOps, "quiet")
+	require.Equal(t, parent.TS, alert.ThreadTS)
+	require.Equal(t, "thread_broadcast", alert.Subtype)
+	require.Empty(t, quiet.Subtype)
+	s.clean()
+}
+
 // A wake brings a post out at once, without waiting for the next poll.
 func TestWakeSendsAtOnce(t *testing.T) {
 	t.Parallel()

@@ -41,7 +41,8 @@ const alertsReader = "alerts"
 type Alert struct {
 	Seq      int64            `json:"seq"`
 	At       time.Time        `json:"at"`
-	Kind     engine.EventKind `json:"kind"`
+	Alert    engine.AlertKind `json:"alert"`
+	Kind     engine.EventKind `json:"kind"` // of the fact
 	Request  string           `json:"request"`
 	Job      string           `json:"job,omitempty"`
 	Step     int              `json:"step,omitempty"`
@@ -75,7 +76,7 @@ func (a *alerter) tell(ctx context.Context) error {
 	}
 	for _, e := range events {
 		if al, ok := alertOf(e); ok {
-			a.log.Error("alert", zap.String("kind", string(al.Kind)), zap.String("job", al.Job), zap.String("sentence", al.Sentence))
+			a.log.Error("alert", zap.String("kind", string(al.Alert)), zap.String("job", al.Job), zap.String("sentence", al.Sentence))
 			if err := a.post(ctx, al); err != nil {
 				return err
 			}
@@ -89,22 +90,8 @@ func (a *alerter) tell(ctx context.Context) error {
 
 // alertOf says whether a fact is an alert, and its sentence.
 func alertOf(e engine.Event) (Alert, bool) {
-	al := Alert{Seq: e.Seq, At: e.At, Kind: e.Kind, Request: e.RequestID, Job: e.JobID, Step: e.Step}
-	switch e.Kind {
-	case engine.EventJobNotice:
-		var n engine.Notice
-		if json.Unmarshal(e.Data, &n) != nil || n.Severity != "alert" {
-			return al, false
-		}
-		al.Sentence = n.Sentence
-	case engine.EventJobRefused:
-		al.Sentence = "The guard refused the host after the approval; see the thread of " + e.RequestID + " for its reasons."
-	case engine.EventStepUnknown:
-		al.Sentence = fmt.Sprintf("The outcome of table %d of %s is unknown; look at the server before anything else is done there.", e.Step, e.JobID)
-	default:
-		return al, false
-	}
-	return al, true
+	kind, sentence, is := engine.AlertOf(e)
+	return Alert{Seq: e.Seq, At: e.At, Alert: kind, Kind: e.Kind, Request: e.RequestID, Job: e.JobID, Step: e.Step, Sentence: sentence}, is
 }
 
 // post sends one alert until it is taken or ctx ends. The URL may hold a secret, so errors of the

@@ -68,6 +68,7 @@ func TestAlertsReachTheWebhookOnce(t *testing.T) {
 	start()()
 	require.Len(t, got, 1)
 	require.Equal(t, engine.EventJobRefused, got[0].Kind)
+	require.Equal(t, engine.AlertRefused, got[0].Alert)
 	require.Positive(t, logs.FilterMessage("alert").Len())
 	for _, e := range logs.All() {
 		require.NotContains(t, strings.ToLower(e.Message), "secret-path")

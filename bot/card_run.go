@@ -116,6 +116,7 @@ func (v view) progress(b *builder, s totals, state engine.JobState) {
 			}
 		}
 		v.held(b, j)
+		skipping(b, j)
 	}
 	if left := v.timeLeft(s); left > 0 && state == engine.JobRunning {
 		b.context(b.l.say(kTimeLeft, args{"d": plain(b.l.about(left))})...)
@@ -193,7 +194,7 @@ func (v view) runButtons(l Locale, state engine.JobState) []Button {
 	case state == engine.JobPaused || pausing:
 		return []Button{{Action: ActionResume, Value: valueOf(v.r), Label: l.text(kResume, nil), Style: "primary"}, cancel}
 	}
-	return []Button{{Action: ActionPause, Value: valueOf(v.r), Label: l.text(kPause, nil)}, cancel}
+	return append(v.skipButton(l), Button{Action: ActionPause, Value: valueOf(v.r), Label: l.text(kPause, nil)}, cancel)
 }
 
 // ended shows what came of it; the thread has the table.

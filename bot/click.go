@@ -22,6 +22,7 @@ const (
 	ActionAskAgain      = "ask_again"
 	ActionRun           = "run" // value: a run command
 	ActionNew           = "new"
+	ActionSkipTable     = "skip_table"     // value: a skip command
 	ActionSkip          = "skip"           // leaves this run of a schedule out
 	ActionPauseSchedule = "pause_schedule" // and all that would follow
 	ActionApproveNote   = "approve_note"   // opens the form for a comment
@@ -64,6 +65,8 @@ func (b *Bot) clicked(ctx context.Context, who asker, c Click, id, digest string
 		return b.scheduleClick(ctx, who, c.Action, id)
 	case ActionPause, ActionResume, ActionCancel:
 		return b.want(ctx, who, Line{Verb: Verb(c.Action), Request: id})
+	case ActionSkipTable:
+		return b.skipClick(ctx, who, c.Value)
 	case ActionAskAgain:
 		return notice(who.l, kAskedAgain, nil), b.retry(ctx, who, id)
 	case ActionDiscoverFirst:
@@ -238,14 +241,9 @@ func (b *Bot) want(ctx context.Context, who asker, line Line) (Message, error) {
 		r, err = b.o.Requests.Withdraw(ctx, r.ID, who.user)
 		return notice(who.l, kYouWithdrew, args{"id": code(r.ID)}), err
 	}
-	jobs, err := b.o.Facts.Jobs(ctx, r.ID)
+	live, err := b.live(ctx, r)
 	if err != nil {
 		return Message{}, err
-	}
-	live := slices.DeleteFunc(slices.Clone(jobs), func(j engine.Job) bool { return j.State.Final() })
-	if len(live) == 0 {
-		return Message{}, &engine.Problem{Code: "nothing_running", Text: r.ID + " is not running: it is " + string(r.State) + endedAs(jobs) + ".",
-			Next: "status " + r.ID + " shows what became of it."}
 	}
 	if err := b.mayStop(ctx, who, r); err != nil {
 		return Message{}, err
@@ -257,6 +255,20 @@ func (b *Bot) want(ctx context.Context, who asker, line Line) (Message, error) {
 		}
 	}
 	return notice(who.l, k, args{"id": code(r.ID)}), nil
+}
+
+// live are the jobs of a request that have not ended; none is a refusal.
+func (b *Bot) live(ctx context.Context, r approvals.Request) ([]engine.Job, error) {
+	jobs, err := b.o.Facts.Jobs(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	live := slices.DeleteFunc(slices.Clone(jobs), func(j engine.Job) bool { return j.State.Final() })
+	if len(live) == 0 {
+		return nil, &engine.Problem{Code: "nothing_running", Text: r.ID + " is not running: it is " + string(r.State) + endedAs(jobs) + ".",
+			Next: "status " + r.ID + " shows what became of it."}
+	}
+	return live, nil
 }
 
 // wanted maps a command to a wish and its answer.

@@ -25,6 +25,7 @@ const (
 	VerbPause    Verb = "pause"
 	VerbResume   Verb = "resume"
 	VerbRetry    Verb = "retry"
+	VerbSkip     Verb = "skip"
 	VerbHistory  Verb = "history"
 	VerbWhoami   Verb = "whoami"
 	VerbVersion  Verb = "version"
@@ -38,6 +39,7 @@ const (
 	noArgument argument = iota
 	hostArgument
 	idArgument
+	idTableArguments
 	filterArgument
 	topicArgument
 	clusterArgument // optional
@@ -58,6 +60,7 @@ var grammar = []struct {
 	{VerbPause, idArgument},
 	{VerbResume, idArgument},
 	{VerbCancel, idArgument},
+	{VerbSkip, idTableArguments},
 	{VerbRetry, idArgument},
 	{VerbHistory, hostArgument},
 	{VerbSchedule, scheduleArguments},
@@ -74,7 +77,8 @@ var listFilters = []string{"mine", "pending", "running"}
 type Line struct {
 	Verb    Verb
 	Target  string  // discover, plan, run, history, top: host or cluster
-	Request string  // status, cancel, pause, resume, retry: R-7QK2
+	Request string  // status, cancel, pause, resume, skip, retry: R-7QK2
+	Table   string  // skip: schema.table
 	Filter  string  // list
 	Topic   string  // help
 	Plan    Planned // schedule
@@ -218,7 +222,7 @@ func one(set bool, v string) []string {
 // String writes the command in its plain form.
 func (l Line) String() string {
 	words := []string{string(l.Verb)}
-	for _, w := range []string{string(l.Plan.Action), l.Plan.ID, l.Target, l.Request, l.Filter, l.Topic} {
+	for _, w := range []string{string(l.Plan.Action), l.Plan.ID, l.Target, l.Request, l.Table, l.Filter, l.Topic} {
 		if w != "" {
 			words = append(words, quote(w))
 		}

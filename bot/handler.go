@@ -82,6 +82,8 @@ func (b *Bot) do(ctx context.Context, who asker, line Line) (Message, error) {
 		return b.status(ctx, who, line.Request)
 	case VerbPause, VerbResume, VerbCancel:
 		return b.want(ctx, who, line)
+	case VerbSkip:
+		return b.skip(ctx, who, line)
 	case VerbRetry:
 		return Message{}, b.retry(ctx, who, line.Request)
 	case VerbSchedule:
@@ -174,7 +176,7 @@ var problemKeys = map[string]key{
 	"plan_changed": kProblemPlanChanged, "no_request": kProblemNoRequest, "no_approvers": kProblemNoApprovers,
 	"group_unreadable": kProblemGroup, "not_requester": kProblemNotRequester, "already_yours": kProblemYours,
 	"unknown_person": kProblemPerson, "not_member": kProblemNotMember, "conflict": kProblemConflict,
-	"reason_missing": kProblemReason, "not_yours_to_stop": kProblemStop, "nothing_running": kProblemNotRunning,
+	"reason_missing": kProblemReason, "not_yours_to_stop": kProblemStop, "nothing_running": kProblemNotRunning, "no_table": kProblemTable, "table_ended": kProblemTable,
 	"wrong_channel": kProblemChannel, "barred": kProblemOwn,
 }
 

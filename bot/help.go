@@ -10,13 +10,13 @@ var verbHelp = map[Verb]key{
 	VerbHelp: kHelpHelp, VerbDiscover: kHelpDiscover, VerbPlan: kHelpPlan, VerbRun: kHelpRun, VerbTop: kHelpTop,
 	VerbList: kHelpList, VerbStatus: kHelpStatus, VerbCancel: kHelpCancel, VerbPause: kHelpPause,
 	VerbResume: kHelpResume, VerbRetry: kHelpRetry, VerbHistory: kHelpHistory, VerbWhoami: kHelpWhoami,
-	VerbVersion: kHelpVersion, VerbSchedule: kHelpSchedule,
+	VerbSkip: kHelpSkip, VerbVersion: kHelpVersion, VerbSchedule: kHelpSchedule,
 }
 
 // argumentWords show what stands after a verb.
 var argumentWords = map[argument]string{
 	hostArgument: "HOST", idArgument: "R-7QK2", filterArgument: "[mine|pending|running]",
-	topicArgument: "[COMMAND]", clusterArgument: "[CLUSTER]",
+	idTableArguments: "R-7QK2 SCHEMA.TABLE", topicArgument: "[COMMAND]", clusterArgument: "[CLUSTER]",
 	scheduleArguments: "list|add|edit|pause|resume|skip|remove",
 }
 

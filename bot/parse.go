@@ -153,13 +153,16 @@ func (p *parser) argument(arg argument, t token) error {
 		}
 		return p.misread(kBadPattern, t, args{"word": code(clip(t.text, 80))})
 	}
+	if p.args == 2 && arg == idTableArguments {
+		return p.take(t, kBadTable, assign(&p.out.Table, t.text, parsePattern))
+	}
 	if p.args > 1 || arg == noArgument {
 		m := p.misread(kTooMany, t, args{"word": code(clip(t.text, 80)), "command": code(string(p.out.Verb))})
 		m.Example = strings.TrimSpace(string(p.out.Verb) + " " + exampleOf(p.out.Verb))
 		return m
 	}
 	switch arg {
-	case idArgument:
+	case idArgument, idTableArguments:
 		return p.take(t, kBadID, assign(&p.out.Request, t.text, requestID))
 	case filterArgument:
 		return p.choice(t, &p.out.Filter, listFilters)
@@ -199,10 +202,10 @@ func (p *parser) complete(arg argument) error {
 	if arg == scheduleArguments {
 		return p.scheduleComplete()
 	}
-	if p.args > 0 {
+	if p.args > 1 || p.args == 1 && arg != idTableArguments {
 		return nil
 	}
-	missing := map[argument]key{hostArgument: kHostMissing, idArgument: kIDMissing}
+	missing := map[argument]key{hostArgument: kHostMissing, idArgument: kIDMissing, idTableArguments: kTableMissing}
 	k, ok := missing[arg]
 	if !ok {
 		return nil
@@ -246,7 +249,7 @@ func exampleOf(v Verb) string {
 	if i < 0 {
 		return ""
 	}
-	return map[argument]string{hostArgument: "db-prod-3", idArgument: "R-7QK2", scheduleArguments: "add db-prod-3"}[grammar[i].arg]
+	return map[argument]string{hostArgument: "db-prod-3", idArgument: "R-7QK2", idTableArguments: "R-7QK2 shop.orders", scheduleArguments: "add db-prod-3"}[grammar[i].arg]
 }
 
 // Misread is a command line that was not understood, told so that a person can put it right.

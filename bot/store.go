@@ -31,9 +31,11 @@ type Lists interface {
 	Discovery(ctx context.Context, requestID string) (engine.Discovery, error)
 }
 
-// Wanter stores what a person wants of a live job (pause, resume, cancel) and appends EventJobWanted.
+// Wanter stores what a person wants of a live job (pause, resume, cancel), or of one of its tables by
+// the number of its step, and appends EventJobWanted.
 type Wanter interface {
 	Want(ctx context.Context, jobID string, w engine.Wanted, by approvals.Actor) (engine.Job, error)
+	Skip(ctx context.Context, jobID string, step int, by approvals.Actor) (engine.Job, error)
 }
 
 // Live is the newest progress of running steps in this process: never stored, may be missing.

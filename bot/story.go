@@ -189,9 +189,12 @@ func (s *scene) wished(a args) ([]Post, error) {
 		return nil, fmt.Errorf("read the wish: %w", err)
 	}
 	k, ok := map[engine.Wanted]key{engine.WantRun: kWishResume, engine.WantPause: kWishPause, engine.WantPauseNow: kWishPauseNow,
-		engine.WantCancel: kWishCancel}[data.Wanted]
+		engine.WantCancel: kWishCancel, engine.WantSkip: kWishSkip}[data.Wanted]
 	if !ok {
 		return nil, nil
+	}
+	if st, ok := s.step(); ok {
+		a["table"] = code(nameOfStep(st.Plan))
 	}
 	return s.said(k, a)
 }
@@ -214,7 +217,7 @@ func (d *draft) throttled(s *scene) ([]Post, error) {
 		return s.post(w.key, notice(s.l, kThreadWaited, args{"host": code(s.job.Host), "d": plain(s.l.span(s.e.At.Sub(w.since))),
 			"why": plain(comparisons(w.reasons))}))
 	}
-	w.reasons = v.Reasons
+	w.reasons, w.step = v.Reasons, s.e.Step
 	d.waits.set(s.job.ID, w)
 	return s.post(w.key, notice(s.l, kThreadWaits, args{"host": code(s.job.Host), "why": plain(comparisons(v.Reasons))}))
 }

@@ -66,6 +66,7 @@ func (v view) command() string {
 type wait struct {
 	key     string
 	since   time.Time
+	step    int // the table that waits; 0: the host
 	reasons []throttle.Reason
 }
 

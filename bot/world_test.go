@@ -251,6 +251,22 @@ func (w *world) Want(_ context.Context, id string, want engine.Wanted, by approv
 	return *j, nil
 }
 
+func (w *world) Skip(_ context.Context, id string, step int, by approvals.Actor) (engine.Job, error) {
+	j := w.job(id)
+	for i := range j.Steps {
+		switch st := &j.Steps[i]; {
+		case st.Seq != step:
+		case st.State != engine.StepPending && st.State != engine.StepRunning:
+			return *j, &engine.Problem{Code: "table_ended", Text: nameOfStep(st.Plan) + " has ended."}
+		default:
+			st.Skip = by.Name
+		}
+	}
+	data, _ := json.Marshal(map[string]engine.Wanted{"wanted": engine.WantSkip})
+	w.append(engine.Event{Kind: engine.EventJobWanted, RequestID: j.RequestID, JobID: id, Step: step, Actor: by.ID, Data: data})
+	return *j, nil
+}
+
 type liveOf struct{ *world }
 
 func (w liveOf) Progress(id string) (engine.LiveStep, bool) { s, ok := w.live[id]; return s, ok }

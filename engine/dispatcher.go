@@ -59,6 +59,7 @@ func NewDispatcher(o Options) *Dispatcher {
 var (
 	errCancelled = errors.New("a person cancelled the job")
 	errPaused    = errors.New("a person paused the job")
+	errSkipped   = errors.New("a person wants the table left alone")
 	errFinished  = errors.New("the job ended")
 )
 
@@ -90,7 +91,7 @@ func (d *Dispatcher) Run(ctx context.Context, jobID string) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("load %s: %w", jobID, err), d.release(ctx, lease))
 	}
-	r := &run{Dispatcher: d, job: job, lease: lease, guard: d.o.Guards(job.Cluster), log: d.o.Log.With(zap.String("job", jobID)), wish: newWish(job.Wanted)}
+	r := &run{Dispatcher: d, job: job, lease: lease, guard: d.o.Guards(job.Cluster), log: d.o.Log.With(zap.String("job", jobID)), wish: newWish(job)}
 	if r.began = job.Started; r.began.IsZero() {
 		r.began = d.o.Now()
 	}

@@ -25,6 +25,11 @@
 // A job ends succeeded when every step is done or skipped, failed when a step failed or its
 // outcome is unknown, refused when the guard refused the host, cancelled when a person said so.
 //
+// People want a job to pause, go on or end (Job.Wanted), or one of its tables to be left alone
+// (Step.Skip). The worker reads both with each renewal of its lease. A table that is to be skipped is
+// not started, its statement is killed if it runs, and one that an earlier process left running is
+// found and killed; that it was too late is told as it is, the table is done then.
+//
 // # What is known
 //
 // Recall tells what is known of hosts without touching them, for plans, cards, the API and early

@@ -28,8 +28,8 @@ const gateEvery = 2 * time.Second
 // await blocks until the throttle and what others do on the host let the table start; each change
 // of reasons is a fact. stopped says that the applier is stopped by us.
 func (r *run) await(ctx context.Context, h *host, s *Step, stopped bool) error {
-	return r.guarded(ctx, h, func(ctx context.Context) error {
-		told := &teller{r: r, ctx: ctx}
+	return r.guarded(ctx, h, s.Seq, func(ctx context.Context) error {
+		told := &teller{r: r, ctx: ctx, step: s.Seq}
 		for {
 			if err := h.throttle.Wait(ctx, r.need(s, stopped), told.hear); err != nil {
 				return err
@@ -47,8 +47,9 @@ func (r *run) await(ctx context.Context, h *host, s *Step, stopped bool) error {
 }
 
 // guarded runs what waits for a start beside the wish and the guard: a host that stops being a
-// replica would otherwise be waited for in vain, because it has no lag any more that could fall.
-func (r *run) guarded(ctx context.Context, h *host, wait func(context.Context) error) error {
+// replica would otherwise be waited for in vain, because it has no lag any more that could fall. seq is
+// the table that waits; 0: the host.
+func (r *run) guarded(ctx context.Context, h *host, seq int, wait func(context.Context) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var g errgroup.Group
@@ -62,7 +63,7 @@ func (r *run) guarded(ctx context.Context, h *host, wait func(context.Context) e
 		}
 		return nil
 	})
-	err := r.wish.unless(ctx, wait)
+	err := r.wish.unless(ctx, seq, wait)
 	why := context.Cause(ctx)
 	stop(nil)
 	_ = g.Wait() // it answers through the context
@@ -77,6 +78,7 @@ func (r *run) guarded(ctx context.Context, h *host, wait func(context.Context) e
 type teller struct {
 	r    *run
 	ctx  context.Context //nolint:containedctx // lives for one wait
+	step int             // the table that waits; 0: the host
 	last string
 }
 
@@ -91,7 +93,11 @@ func (t *teller) hear(v throttle.Verdict) {
 		return
 	}
 	t.last = is
-	if err := t.r.tell(t.ctx, EventJobThrottled, v); err != nil {
+	e, err := t.r.event(EventJobThrottled, t.step, v)
+	if err == nil {
+		err = t.r.o.Journal.SetJob(t.ctx, t.r.lease, JobChange{Event: e})
+	}
+	if err != nil {
 		t.r.log.Error("throttle not told", zap.Error(err))
 	}
 }
@@ -121,16 +127,21 @@ func (r *run) foreign(ctx context.Context, h *host) throttle.Verdict {
 // untilOpen puts the settings back and waits until the maintenance window opens.
 func (r *run) untilOpen(ctx context.Context, h *host) error {
 	r.putBack(ctx, h)
-	err := r.wish.unless(ctx, func(ctx context.Context) error {
+	err := r.wish.unless(ctx, 0, func(ctx context.Context) error {
 		told := &teller{r: r, ctx: ctx}
 		defer told.hear(throttle.Verdict{})
-		for !r.anyFits() {
+		for {
+			if err := r.skipWished(ctx); err != nil {
+				return err
+			}
+			if r.anyFits() || r.count(StepPending) == 0 {
+				return nil
+			}
 			told.hear(r.closed(h))
 			if err := sleep(ctx, gateEvery); err != nil {
 				return err
 			}
 		}
-		return nil
 	})
 	if err == nil || r.mayGoOn(ctx) == nil {
 		return err

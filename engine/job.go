@@ -52,13 +52,21 @@ const (
 // Wanted is what people want of a live job; the worker reads it with each renewal of its lease.
 type Wanted string
 
-// Wants. PauseNow and Cancel kill the running statement; Pause lets the running table end.
+// Wants. PauseNow and Cancel kill the running statement; Pause lets the running table end. Skip is of
+// one table and stands at its step (Step.Skip): the statement is killed if it runs.
 const (
 	WantRun      Wanted = "run"
 	WantPause    Wanted = "pause"
 	WantPauseNow Wanted = "pause_now"
 	WantCancel   Wanted = "cancel"
+	WantSkip     Wanted = "skip"
 )
+
+// Wishes are all that people want of a live job.
+type Wishes struct {
+	Want Wanted
+	Skip map[int]string // who wants a table left alone, by the number of its step
+}
 
 // Job is approved work on one host. Its rows are born in the transaction that approves the request.
 type Job struct {
@@ -90,6 +98,7 @@ type Step struct {
 	Took    time.Duration
 	Runs    int // how often a statement was sent
 	Reason  string
+	Skip    string // who wants the table left alone, by name; empty: nobody
 	Outcome rebuild.Outcome
 	Rows    *rebuild.RowCheck // Policy.CheckRows
 	Started time.Time         // when the statement that counts was sent
@@ -134,7 +143,7 @@ const (
 	EventJobFailed         EventKind = "job.failed"
 	EventJobCancelled      EventKind = "job.cancelled"
 	EventJobRefused        EventKind = "job.refused" // data: guard.Verdict
-	EventJobWanted         EventKind = "job.wanted"  // a person asked for pause, resume, cancel
+	EventJobWanted         EventKind = "job.wanted"  // a person asked for pause, resume, cancel, skip
 	EventStepStarted       EventKind = "step.started"
 	EventTableProcessed    EventKind = "table.processed"
 	EventStepSkipped       EventKind = "step.skipped"

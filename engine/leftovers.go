@@ -69,7 +69,7 @@ func (d *Dispatcher) leased(ctx context.Context, jobID string, f func(*run) erro
 	}
 	job, err := d.o.Journal.Job(ctx, jobID)
 	if err == nil && job.State.Final() {
-		r := &run{Dispatcher: d, job: job, lease: lease, guard: d.o.Guards(job.Cluster), log: d.o.Log.With(zap.String("job", jobID)), wish: newWish(WantRun)}
+		r := &run{Dispatcher: d, job: job, lease: lease, guard: d.o.Guards(job.Cluster), log: d.o.Log.With(zap.String("job", jobID)), wish: newWish(Job{Wanted: WantRun})}
 		err = f(r)
 	}
 	return errors.Join(err, d.release(ctx, lease))

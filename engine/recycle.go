@@ -119,6 +119,9 @@ func (r *run) shift(ctx context.Context, h *host) error {
 	if err := r.mayGoOn(ctx); err != nil {
 		return err
 	}
+	if err := r.skipWished(ctx); err != nil {
+		return err
+	}
 	if err := r.serve(ctx, h); err != nil {
 		return err
 	}
@@ -184,7 +187,7 @@ func (q *steps) next() (*Step, error) {
 			if q.taken[i] || s.State != want {
 				continue
 			}
-			if want == StepPending && !q.r.fits(s) {
+			if want == StepPending && !q.r.fits(s) && q.r.wish.skips(s.Seq) == "" {
 				closed = true
 				continue
 			}
@@ -221,6 +224,9 @@ func (r *run) rest(ctx context.Context, h *host) error {
 	r.putBack(ctx, h)
 	for {
 		want, changed, err := r.wish.get()
+		if err == nil {
+			err = r.skipWished(ctx)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

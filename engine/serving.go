@@ -26,7 +26,7 @@ func (r *run) serve(ctx context.Context, h *host) error {
 	if r.job.Plan.MinServing == 0 && len(r.job.Plan.Hosts) < 2 {
 		return nil
 	}
-	return r.guarded(ctx, h, func(ctx context.Context) error {
+	return r.guarded(ctx, h, 0, func(ctx context.Context) error {
 		told := &teller{r: r, ctx: ctx}
 		for {
 			others, err := r.neighbours(ctx)

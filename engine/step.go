@@ -23,9 +23,42 @@ const retries = 3
 // errStepOver ends the watchers when the statement has ended.
 var errStepOver = errors.New("the statement ended")
 
-// step rebuilds one table. again asks for another try; an error ends the shift.
+// step rebuilds one table, or leaves it alone when a person wants that. again asks for another try;
+// an error ends the shift.
 func (w *worker) step(ctx context.Context, s *Step) (again bool, err error) {
-	if err := w.open(ctx); err != nil {
+	if by := w.wish.skips(s.Seq); by != "" && s.State == StepPending {
+		return false, w.skip(ctx, s, skippedBy(by))
+	}
+	again, err = w.attempt(ctx, s)
+	if !errors.Is(err, errSkipped) || ctx.Err() != nil {
+		return again, err
+	}
+	if s.State == StepRunning { // of an earlier run, and its fence was waited for
+		err = w.settle(ctx, w.h, s, w.slot, errSkipped)
+		return s.State == StepPending && err == nil, err
+	}
+	return true, nil
+}
+
+// skippedBy is the reason of a table that a person wants left alone.
+func skippedBy(name string) string { return name + " asked for it" }
+
+// skipWished leaves alone what people want skipped and no worker has taken.
+func (r *run) skipWished(ctx context.Context) error {
+	for i := range r.job.Steps {
+		s := &r.job.Steps[i]
+		if by := r.wish.skips(s.Seq); by != "" && s.State == StepPending {
+			if err := r.skip(ctx, s, skippedBy(by)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// attempt tries to rebuild one table.
+func (w *worker) attempt(ctx context.Context, s *Step) (again bool, err error) {
+	if err := w.open(ctx, s); err != nil {
 		return false, err
 	}
 	if s.State == StepPending {
@@ -38,7 +71,7 @@ func (w *worker) step(ctx context.Context, s *Step) (again bool, err error) {
 		if !w.fits(s) {
 			return false, errClosed
 		}
-		if err := w.open(ctx); err != nil { // waiting may have taken hours
+		if err := w.open(ctx, s); err != nil { // waiting may have taken hours
 			return false, err
 		}
 	}
@@ -123,7 +156,7 @@ func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (
 		expect.Stopped = channelsOf(h)
 	}
 	var g errgroup.Group
-	g.Go(watch(func() error { return r.wish.interrupt(wctx, false) }))
+	g.Go(watch(func() error { return r.wish.interrupt(wctx, false, s.Seq) }))
 	g.Go(watch(func() error { return r.guard.Watch(wctx, h.server, h.topology, expect, r.o.WatchEvery) }))
 	g.Go(watch(func() error { return h.throttle.During(wctx, r.need(s, s.Plan.Method.StopSQL)) }))
 	res, err := f.Run(sctx, r.task(s), r.hooks(ctx, h, s))
@@ -187,7 +220,7 @@ type processed struct {
 }
 
 // killed decides what a confirmed kill means: a person's wish and the throttle put the table back
-// into the queue, the guard ends the job.
+// into the queue (where one that is to be skipped ends), the guard ends the job.
 func (w *worker) killed(ctx context.Context, s *Step, cause error) (bool, error) {
 	var refused *guard.Refused
 	if errors.As(cause, &refused) {
@@ -215,7 +248,7 @@ func (r *run) again(ctx context.Context, s *Step) error {
 // failed lets the other tables go on where only this one is concerned, and ends the job where the
 // host is.
 func (w *worker) failed(ctx context.Context, s *Step, err error) (bool, error) {
-	if _, _, why := w.wish.get(); errors.Is(err, errPaused) || why != nil && errors.Is(err, why) { // while waiting to try again
+	if _, _, why := w.wish.get(); errors.Is(err, errPaused) || errors.Is(err, errSkipped) || why != nil && errors.Is(err, why) { // while waiting to try again
 		return true, w.again(ctx, s)
 	}
 	var refused *guard.Refused

@@ -51,7 +51,7 @@ type Leases interface {
 	// Take gives the next epoch when nobody alive holds the job, else ErrLeaseHeld.
 	Take(ctx context.Context, jobID, owner string, ttl time.Duration) (Lease, error)
 	// Renew prolongs the lease and answers what people want of the job now.
-	Renew(ctx context.Context, l Lease, ttl time.Duration) (Wanted, error)
+	Renew(ctx context.Context, l Lease, ttl time.Duration) (Wishes, error)
 	// Release ends the lease at once.
 	Release(ctx context.Context, l Lease) error
 }

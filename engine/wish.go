@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -12,11 +13,21 @@ import (
 type wish struct {
 	mu      sync.Mutex
 	want    Wanted
+	skip    map[int]string
 	failed  error         // why the job must stop, set by the worker that found out
 	changed chan struct{} // closed and replaced at every change
 }
 
-func newWish(w Wanted) *wish { return &wish{want: w, changed: make(chan struct{})} }
+// newWish is what people wanted when the job was loaded.
+func newWish(j Job) *wish {
+	w := &wish{want: j.Wanted, skip: map[int]string{}, changed: make(chan struct{})}
+	for _, s := range j.Steps {
+		if s.Skip != "" {
+			w.skip[s.Seq] = s.Skip
+		}
+	}
+	return w
+}
 
 // get returns the wish, why the job must stop (nil: it need not), and a channel that is closed when
 // either changes.
@@ -33,7 +44,20 @@ func (w *wish) get() (want Wanted, changed <-chan struct{}, err error) {
 }
 
 // set stores what people want now.
-func (w *wish) set(v Wanted) { w.change(func() bool { was := w.want; w.want = v; return was != v }) }
+func (w *wish) set(v Wishes) {
+	w.change(func() bool {
+		was, had := w.want, w.skip
+		w.want, w.skip = v.Want, v.Skip
+		return was != v.Want || !maps.Equal(had, v.Skip)
+	})
+}
+
+// skips names who wants a table left alone; empty: nobody.
+func (w *wish) skips(seq int) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.skip[seq]
+}
 
 // fail stops all workers of the job; the first reason stays.
 func (w *wish) fail(err error) {
@@ -55,9 +79,9 @@ func (w *wish) change(f func() bool) {
 	}
 }
 
-// interrupt blocks until what is being done must stop, and says why; nil when ctx ends. A pause
-// that lets the running table end interrupts only what waits to start.
-func (w *wish) interrupt(ctx context.Context, waiting bool) error {
+// interrupt blocks until what is being done for a table must stop, and says why; nil when ctx ends.
+// A pause that lets the running table end interrupts only what waits to start. seq 0 is no table.
+func (w *wish) interrupt(ctx context.Context, waiting bool, seq int) error {
 	for {
 		want, changed, err := w.get()
 		switch {
@@ -65,6 +89,8 @@ func (w *wish) interrupt(ctx context.Context, waiting bool) error {
 			return err
 		case want == WantPauseNow, waiting && want == WantPause:
 			return errPaused
+		case w.skips(seq) != "":
+			return errSkipped
 		}
 		select {
 		case <-ctx.Done():
@@ -74,15 +100,15 @@ func (w *wish) interrupt(ctx context.Context, waiting bool) error {
 	}
 }
 
-// unless runs what waits to start beside the wish: it ends early with errPaused, errCancelled or
-// another worker's failure.
-func (w *wish) unless(ctx context.Context, f func(context.Context) error) error {
+// unless runs what waits for a table to start beside the wish: it ends early with errPaused,
+// errSkipped, errCancelled or another worker's failure. seq 0 is no table.
+func (w *wish) unless(ctx context.Context, seq int, f func(context.Context) error) error {
 	wctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var g errgroup.Group
 	var why, err error
 	g.Go(func() error {
-		if why = w.interrupt(wctx, true); why != nil {
+		if why = w.interrupt(wctx, true, seq); why != nil {
 			stop()
 		}
 		return nil

@@ -49,8 +49,13 @@ func (w *worker) walk(ctx context.Context, q *steps) (err error) {
 
 // open makes sure of the fence: the server ends its session when it was idle for ten minutes, for
 // instance while the throttle held a table back, and a server that went down took it along. It is
-// taken again, for as long as a lost server is waited for.
-func (w *worker) open(ctx context.Context) error {
+// taken again, for as long as a lost server is waited for. A wish to skip the table s
+// ends the wait, except for a server that was lost under it: there it has to be known first.
+func (w *worker) open(ctx context.Context, s *Step) error {
+	seq := s.Seq
+	if s.lost {
+		seq = 0
+	}
 	if w.fence != nil {
 		var one int
 		if err := w.fence.Session().QueryRowContext(ctx, "SELECT 1").Scan(&one); err == nil {
@@ -58,7 +63,7 @@ func (w *worker) open(ctx context.Context) error {
 		}
 		w.drop()
 	}
-	return w.wish.unless(ctx, func(ctx context.Context) error {
+	return w.wish.unless(ctx, seq, func(ctx context.Context) error {
 		f, err := backoff.Retry(ctx, func() (*rebuild.Fence, error) {
 			return rebuild.Acquire(ctx, w.h.server, w.slot, func(holder string) {
 				w.notice(ctx, "info", "Waiting for a rebuild that still runs on "+w.h.plan.Name+" ("+holder+").")
@@ -97,7 +102,7 @@ func (r *run) settleAll(ctx context.Context, h *host, cause error) error {
 	}
 	for i := range r.job.Steps {
 		if s := &r.job.Steps[i]; s.State == StepRunning {
-			if err := r.settle(ctx, h, s, cause); err != nil {
+			if err := r.settle(ctx, h, s, 0, cause); err != nil {
 				return errors.Join(cause, err)
 			}
 		}
@@ -108,8 +113,9 @@ func (r *run) settleAll(ctx context.Context, h *host, cause error) error {
 // settleLimit bounds how long a killed statement is waited for.
 const settleLimit = 2 * time.Minute
 
-// settle kills what still runs of a step and stores its end.
-func (r *run) settle(ctx context.Context, h *host, s *Step, cause error) error {
+// settle kills what still runs of a step and stores its end. slot is one in which no worker holds
+// the fence.
+func (r *run) settle(ctx context.Context, h *host, s *Step, slot int, cause error) error {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
 	ours, err := rebuild.FindOurs(ctx, h.server)
@@ -124,7 +130,7 @@ func (r *run) settle(ctx context.Context, h *host, s *Step, cause error) error {
 			r.log.Warn("statement not killed", zap.String("instance", h.plan.Name), zap.Error(err))
 		}
 	}
-	f, err := rebuild.Acquire(ctx, h.server, 0, nil)
+	f, err := rebuild.Acquire(ctx, h.server, slot, nil)
 	if err != nil {
 		return r.fail(ctx, s, StepUnknown, EventStepUnknown, rebuild.Unknown, err)
 	}

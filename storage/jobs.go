@@ -106,7 +106,7 @@ func loadSteps(ctx context.Context, tx Tx, jobID string) ([]engine.Step, error) 
 		var s engine.Step
 		var plan, mark string
 		var took, started, ended int64
-		err := row.Scan(&s.Seq, &plan, &s.State, &mark, &s.Before, &s.After, &took, &s.Runs, &s.Reason, &s.Outcome, &started, &ended)
+		err := row.Scan(&s.Seq, &plan, &s.State, &mark, &s.Before, &s.After, &took, &s.Runs, &s.Reason, &s.Outcome, &s.Skip, &started, &ended)
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ func loadSteps(ctx context.Context, tx Tx, jobID string) ([]engine.Step, error) 
 		s.Mark, s.Rows = m.Mark, m.Rows
 		steps = append(steps, s)
 		return nil
-	}, `SELECT seq, plan, state, mark, before_bytes, after_bytes, took_ns, runs, reason, outcome, started, ended
+	}, `SELECT seq, plan, state, mark, before_bytes, after_bytes, took_ns, runs, reason, outcome, skip_by, started, ended
 		FROM steps WHERE job_id = $1 ORDER BY seq`, jobID)
 	return steps, err
 }

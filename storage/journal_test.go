@@ -125,7 +125,7 @@ func TestLeaseFencing(t *testing.T) {
 	at = at.Add(59 * time.Second)
 	wanted, err := leases.Renew(t.Context(), old, time.Minute)
 	require.NoError(t, err)
-	require.Equal(t, engine.WantRun, wanted)
+	require.Equal(t, engine.WantRun, wanted.Want)
 	at = at.Add(59 * time.Second)
 	alive, err := leases.Alive(t.Context(), "R-AAAA")
 	require.NoError(t, err)

@@ -78,8 +78,8 @@ func (s *Leases) Take(ctx context.Context, jobID, owner string, ttl time.Duratio
 }
 
 // Renew implements engine.Leases.
-func (s *Leases) Renew(ctx context.Context, l engine.Lease, ttl time.Duration) (engine.Wanted, error) {
-	var w engine.Wanted
+func (s *Leases) Renew(ctx context.Context, l engine.Lease, ttl time.Duration) (engine.Wishes, error) {
+	var w engine.Wishes
 	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		now, err := s.db.now(ctx, tx)
 		if err != nil {
@@ -91,10 +91,14 @@ func (s *Leases) Renew(ctx context.Context, l engine.Lease, ttl time.Duration) (
 		if _, err := tx.Exec(ctx, "UPDATE leases SET until = $2 WHERE job_id = $1", l.JobID, now+ttl.Milliseconds()); err != nil {
 			return err
 		}
-		return tx.QueryRow(ctx, "SELECT wanted FROM jobs WHERE id = $1", l.JobID).Scan(&w)
+		if err := tx.QueryRow(ctx, "SELECT wanted FROM jobs WHERE id = $1", l.JobID).Scan(&w.Want); err != nil {
+			return err
+		}
+		w.Skip, err = skips(ctx, tx, l.JobID)
+		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("renew lease of %s: %w", l.JobID, err)
+		return w, fmt.Errorf("renew lease of %s: %w", l.JobID, err)
 	}
 	return w, nil
 }

@@ -63,10 +63,12 @@ func older(t *testing.T, path string) {
 	db := openFile(t, path, WithProgram("v1.2.3"))
 	s, _ := newRequests(db)
 	create(t, s, recycle("R-AAAA", "h"))
-	_, err := raw(db).ExecContext(t.Context(), "DELETE FROM goose_db_version WHERE version_id = (SELECT MAX(version_id) FROM goose_db_version)")
+	_, err := raw(db).ExecContext(t.Context(), "DELETE FROM goose_db_version WHERE version_id >= 7")
 	require.NoError(t, err)
-	_, err = raw(db).ExecContext(t.Context(), "DROP TABLE bot_leases")
-	require.NoError(t, err)
+	for _, undo := range []string{"DROP TABLE bot_leases", "ALTER TABLE steps DROP COLUMN skip_by"} {
+		_, err = raw(db).ExecContext(t.Context(), undo)
+		require.NoError(t, err)
+	}
 	_, err = raw(db).ExecContext(t.Context(), "DELETE FROM schema_history")
 	require.NoError(t, err)
 }

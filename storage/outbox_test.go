@@ -241,7 +241,18 @@ func TestListsAndWants(t *testing.T) {
 	}
 	w, err := NewLeases(db).Renew(t.Context(), lease, time.Minute)
 	require.NoError(t, err)
-	require.Equal(t, engine.WantPause, w)
+	require.Equal(t, engine.WantPause, w.Want)
+	require.Empty(t, w.Skip)
+	for range 2 {
+		j, err := facts.Skip(t.Context(), "R-AAAA", 1, bob)
+		require.NoError(t, err)
+		require.Equal(t, "bob", j.Steps[0].Skip)
+	}
+	w, err = NewLeases(db).Renew(t.Context(), lease, time.Minute)
+	require.NoError(t, err)
+	require.Equal(t, map[int]string{1: "bob"}, w.Skip)
+	_, err = facts.Skip(t.Context(), "R-AAAA", 99, bob)
+	require.ErrorIs(t, err, engine.ErrNotFound)
 	_, err = facts.Want(t.Context(), "R-AAAA", engine.WantCancel, bob)
 	require.NoError(t, err)
 	var p *engine.Problem
@@ -259,7 +270,7 @@ func TestListsAndWants(t *testing.T) {
 			wants++
 		}
 	}
-	require.Equal(t, 2, wants, "wanting twice is one fact")
+	require.Equal(t, 3, wants, "wanting twice is one fact")
 }
 
 // A reader of the log never sees a number appear behind one it has passed.

@@ -190,6 +190,11 @@ func (c *Client) Want(ctx context.Context, id, verb string, now bool) (out JobVi
 	return out, c.do(ctx, http.MethodPost, "/api/v1/jobs/"+url.PathEscape(id)+"/"+verb, q, &out)
 }
 
+// Skip leaves a table of a job alone.
+func (c *Client) Skip(ctx context.Context, id, table string) (out JobView, err error) {
+	return out, c.do(ctx, http.MethodPost, "/api/v1/jobs/"+url.PathEscape(id)+"/skip", url.Values{"table": {table}}, &out)
+}
+
 // Requests lists requests, newest first.
 func (c *Client) Requests(ctx context.Context, p Page) (out RequestList, err error) {
 	return out, c.do(ctx, http.MethodGet, "/api/v1/requests", p.query("target"), &out)

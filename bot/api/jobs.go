@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
 )
 
@@ -43,6 +44,11 @@ type pauseJob struct {
 	Now bool `query:"now" doc:"Stop the running table instead of letting it end; it is rebuilt again later"`
 }
 
+type skipTable struct {
+	JobPath
+	Table string `query:"table" required:"true" minLength:"1" maxLength:"200" example:"shop.orders" doc:"As schema.table"`
+}
+
 func (s *Server) jobRoutes() {
 	const path, tag = "/api/v1/jobs", "jobs"
 	add(s, huma.Operation{OperationID: "list-jobs", Method: http.MethodGet, Path: path, Tags: []string{tag}, Summary: "List jobs, newest first"}, Read, s.listJobs)
@@ -58,6 +64,7 @@ func (s *Server) jobRoutes() {
 		func(ctx context.Context, in *JobPath) (*oneJob, error) { return s.want(ctx, in.ID, engine.WantRun) })
 	add(s, huma.Operation{OperationID: "cancel-job", Method: http.MethodPost, Path: path + "/{id}/cancel", Tags: []string{tag}, Summary: "End a job; the running statement is killed"}, Operate,
 		func(ctx context.Context, in *JobPath) (*oneJob, error) { return s.want(ctx, in.ID, engine.WantCancel) })
+	add(s, huma.Operation{OperationID: "skip-table", Method: http.MethodPost, Path: path + "/{id}/skip", Tags: []string{tag}, Summary: "Leave a table alone; its running statement is killed"}, Operate, s.skip)
 }
 
 func (s *Server) listJobs(ctx context.Context, in *listJobs) (*struct{ Body JobList }, error) {
@@ -95,9 +102,23 @@ func (s *Server) getJob(ctx context.Context, in *JobPath) (*oneJob, error) {
 	return &oneJob{s.viewJob(j, true)}, nil
 }
 
-// want passes on a wish and answers the job as it is with it; the worker acts on it within about a
-// second.
+// want passes on what is wanted of a job.
 func (s *Server) want(ctx context.Context, id string, w engine.Wanted) (*oneJob, error) {
+	return s.wish(ctx, id, string(w), func(ctx context.Context, by approvals.Actor, j engine.Job) (engine.Job, error) {
+		return s.o.Talk.WantJob(ctx, by, j, w)
+	})
+}
+
+// skip passes on that a table shall be left alone.
+func (s *Server) skip(ctx context.Context, in *skipTable) (*oneJob, error) {
+	return s.wish(ctx, in.ID, string(engine.WantSkip), func(ctx context.Context, by approvals.Actor, j engine.Job) (engine.Job, error) {
+		return s.o.Talk.SkipTable(ctx, by, j, in.Table)
+	})
+}
+
+// wish passes on a wish and answers the job as it is with it; the worker acts on it within about a
+// second.
+func (s *Server) wish(ctx context.Context, id, what string, pass func(context.Context, approvals.Actor, engine.Job) (engine.Job, error)) (*oneJob, error) {
 	by, err := s.person(ctx)
 	if err != nil {
 		return nil, err
@@ -106,9 +127,9 @@ func (s *Server) want(ctx context.Context, id string, w engine.Wanted) (*oneJob,
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.o.Talk.WantJob(s.o.Fresh(ctx), by, j, w); err != nil {
+	if _, err := pass(s.o.Fresh(ctx), by, j); err != nil {
 		return nil, err
 	}
-	s.told(ctx, "job wanted: "+string(w), id, by)
+	s.told(ctx, "job wanted: "+what, id, by)
 	return s.getJob(ctx, &JobPath{ID: id})
 }

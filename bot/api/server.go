@@ -25,6 +25,7 @@ import (
 type Conversation interface {
 	Ask(ctx context.Context, by approvals.Actor, channel, text string) (approvals.Request, error)
 	WantJob(ctx context.Context, by approvals.Actor, j engine.Job, w engine.Wanted) (engine.Job, error)
+	SkipTable(ctx context.Context, by approvals.Actor, j engine.Job, table string) (engine.Job, error)
 }
 
 // Decisions is the second-person rule; *approvals.Service is it.

@@ -99,6 +99,7 @@ type StepView struct {
 	AfterBytes     int64   `json:"after_bytes,omitempty"`
 	TookSeconds    float64 `json:"took_seconds,omitempty"`
 	Runs           int     `json:"runs" doc:"How often a statement was sent"`
+	SkipBy         string  `json:"skip_by,omitempty" doc:"Who wants it left alone"`
 	Times          Times   `json:"times"`
 }
 
@@ -161,7 +162,7 @@ func viewStep(st engine.Step) StepView {
 	return StepView{
 		Seq: st.Seq, Table: st.Plan.Schema + "." + st.Plan.Table, State: string(st.State), Outcome: string(st.Outcome),
 		Method: string(st.Plan.Method.Kind), Reason: st.Reason, PlannedBytes: st.Plan.Bytes, PredictedBytes: st.Plan.Predicted,
-		BeforeBytes: st.Before, AfterBytes: st.After, TookSeconds: st.Took.Seconds(), Runs: st.Runs,
+		BeforeBytes: st.Before, AfterBytes: st.After, TookSeconds: st.Took.Seconds(), Runs: st.Runs, SkipBy: st.Skip,
 		Times: times(time.Time{}, st.Started, st.Ended),
 	}
 }

@@ -15,13 +15,13 @@ import (
 func jobsCommand() *cobra.Command {
 	r := &remote{}
 	return remoteCommand(&cobra.Command{
-		Use: "jobs", Short: "Look at jobs of a running server, pause, resume and cancel them",
+		Use: "jobs", Short: "Look at jobs of a running server, pause, resume and cancel them, skip a table",
 		Long: "Calls a running server. Exit codes: 0 done; 1 something went wrong here; 2 the command line is wrong;\n" +
 			"3 the server refused the call; 4 no server answered; 5 the watched job ended, but not well.",
 	}, r, jobsListCommand(r), jobsShowCommand(r), jobsWatchCommand(r),
 		jobsWantCommand(r, "pause", "Pause after the running table, or with --now at once"),
 		jobsWantCommand(r, "resume", "Go on after a pause"),
-		jobsWantCommand(r, "cancel", "End a job; the running statement is killed"))
+		jobsWantCommand(r, "cancel", "End a job; the running statement is killed"), jobsSkipCommand(r))
 }
 
 func jobsListCommand(r *remote) *cobra.Command {
@@ -137,6 +137,25 @@ func jobsWantCommand(r *remote, verb, short string) *cobra.Command {
 		c.Flags().BoolVar(&now, "now", false, "stop the running table; it is rebuilt again later")
 	}
 	return c
+}
+
+func jobsSkipCommand(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use: "skip JOB SCHEMA.TABLE", Short: "Leave a table alone; its running statement is killed", Args: usageArgs(cobra.ExactArgs(2)),
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			j, err := client.Skip(c.Context(), args[0], args[1])
+			if err != nil {
+				return err
+			}
+			return r.print(c.OutOrStdout(), j, func(w io.Writer) {
+				row(w, fmt.Sprintf("%s leaves %s alone", j.ID, args[1]))
+			})
+		},
+	}
 }
 
 func jobsWatchCommand(r *remote) *cobra.Command {

@@ -206,9 +206,9 @@ func details(e engine.Event) string {
 			return n.Severity + ": " + n.Sentence
 		}
 	case engine.EventJobWanted:
-		var v struct{ Wanted string }
+		var v struct{ Wanted, Table string }
 		if json.Unmarshal(e.Data, &v) == nil {
-			return v.Wanted
+			return strings.TrimSpace(v.Wanted + " " + v.Table)
 		}
 	}
 	return ""

@@ -33,8 +33,9 @@ exit 1
 // launcherScript registers the process with the watchdog and then becomes the
 // server. The order matters: there is no moment in which a server exists that
 // the watchdog does not know. The pipe is closed before the server starts, or
-// the watchdog would wait for the servers it has to kill.
-const launcherScript = `echo "add $$" >&3; exec 3>&-; exec "$@"`
+// the watchdog would wait for the servers it has to kill. A file that meets
+// Node.LimitFiles is an error to the server, as a full disk is, and not its death.
+const launcherScript = `trap '' XFSZ; echo "add $$" >&3; exec 3>&-; exec "$@"`
 
 // watchdog kills the servers of one cluster when this process is gone.
 type watchdog struct {

@@ -53,12 +53,16 @@ func (b *Bot) table(ctx context.Context, l Locale, title key, a args, rs []appro
 		return m.m, nil
 	}
 	t := Table{Header: l.cells(kColID, kColWhat, kColTarget, kColState, kColGiven, kColBy, kColAsked), Right: []bool{4: true, 6: false}}
+	ids := make([]string, len(rs))
+	for i, r := range rs {
+		ids[i] = r.ID
+	}
+	briefs, err := b.o.Lists.Briefs(ctx, ids)
+	if err != nil {
+		return Message{}, fmt.Errorf("read the jobs of a list: %w", err)
+	}
 	for _, r := range rs {
-		jobs, err := b.o.Facts.Jobs(ctx, r.ID)
-		if err != nil {
-			return Message{}, fmt.Errorf("read the jobs of %s: %w", r.ID, err)
-		}
-		given := ""
+		jobs, given := briefs[r.ID], ""
 		if s := sum(jobs); s.done > 0 {
 			given = bytesOf(s.given())
 		}

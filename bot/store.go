@@ -25,6 +25,8 @@ type Lists interface {
 	// Requests lists newest first; filter: "", "pending", "running", "mine" (with user), "history" (with host),
 	// "channel" (with its id).
 	Requests(ctx context.Context, filter, arg string, limit int) ([]approvals.Request, error)
+	// Briefs returns the jobs of requests, by request, with figures instead of plans and steps.
+	Briefs(ctx context.Context, requestIDs []string) (map[string][]engine.Job, error)
 	// NewestDiscovery as in engine.Discoveries.
 	NewestDiscovery(ctx context.Context, cluster, host string) (engine.Discovery, error)
 	// Discovery returns the one a request made.

@@ -116,8 +116,23 @@ func sum(jobs []engine.Job) totals {
 		for _, st := range j.Steps {
 			s.add(st)
 		}
+		if j.Figures != nil {
+			s.addFigures(*j.Figures)
+		}
 	}
 	return s
+}
+
+// addFigures adds a job whose steps are no longer kept: what the plan said of each is gone too.
+func (s *totals) addFigures(f engine.Figures) {
+	s.tables += f.Tables
+	s.ended += f.Ended
+	s.done += f.Done
+	s.skipped += f.Skipped
+	s.bad += f.Ended - f.Done - f.Skipped
+	s.before += f.Before
+	s.after += f.After
+	s.took += f.Took
 }
 
 func (s *totals) add(st engine.Step) {

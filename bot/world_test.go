@@ -225,6 +225,18 @@ func (w discoveriesOf) SaveDiscovery(context.Context, engine.Lease, engine.Disco
 	return nil
 }
 
+func (w *world) Briefs(ctx context.Context, ids []string) (map[string][]engine.Job, error) {
+	found := map[string][]engine.Job{}
+	for _, id := range ids {
+		jobs, err := w.Jobs(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		found[id] = jobs
+	}
+	return found, nil
+}
+
 func (w *world) NewestDiscovery(_ context.Context, cluster, host string) (engine.Discovery, error) {
 	for _, d := range slices.Backward(w.found) {
 		if d.Cluster == cluster && (host == "" || slices.ContainsFunc(d.Hosts, func(h engine.HostInventory) bool { return h.Name == host && h.Error == "" })) {

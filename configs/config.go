@@ -48,6 +48,25 @@ type Storage struct {
 	URL Secret `yaml:"url"`
 	// URLFile is a file that holds the URL instead; RECYCLER_STORAGE_URL_FILE overrides it.
 	URLFile string `yaml:"url_file"`
+	// Retention is how long what may go is kept.
+	Retention Retention `yaml:"retention"`
+}
+
+// Retention is how long rows are kept; 0 is for ever. Requests, decisions, jobs with their sums and
+// the audit chain always stay. The active bot lets go, in steps of milliseconds.
+type Retention struct {
+	// Details are the single tables of a job after its end; then only their sums are kept. At least
+	// 30d. Defaults to 180d.
+	Details time.Duration `yaml:"details"`
+	// Discoveries are what was found; the newest of each host always stays. At least 7d, and
+	// engine.snapshot_max_age. Defaults to 30d.
+	Discoveries time.Duration `yaml:"discoveries"`
+	// Events are the facts of the event log, once their work has ended and every reader was told. At
+	// least 7d. Defaults to 90d.
+	Events time.Duration `yaml:"events"`
+	// Chat are handled envelopes, and messages that are shown and whose work has ended. At least 1d.
+	// Defaults to 7d.
+	Chat time.Duration `yaml:"chat"`
 }
 
 // Node is what this process does among those that share one database.

@@ -2,6 +2,9 @@ package configs
 
 import "time"
 
+// day is a unit of retention.
+const day = 24 * time.Hour
+
 // Defaults is the configuration of an empty file. It is not valid: tokens and clusters have no default.
 func Defaults() Config {
 	return Config{
@@ -9,7 +12,7 @@ func Defaults() Config {
 			APIURL:  "https://slack.com/api/",
 			Sockets: 2,
 		},
-		Storage:   Storage{URL: NewSecret(defaultStorage)},
+		Storage:   Storage{URL: NewSecret(defaultStorage), Retention: Retention{Details: 180 * day, Discoveries: 30 * day, Events: 90 * day, Chat: 7 * day}},
 		Node:      Node{Roles: []string{RoleBot, RoleWorker, RoleAPI}},
 		Log:       Log{Level: "info", Format: "json"},
 		Language:  Language{Default: "en"},

@@ -81,7 +81,7 @@ var defaultsTo = regexp.MustCompile(`Defaults to\s+(\S+?)\.?(\s|$)`)
 func TestDocCommentsTellTheDefaults(t *testing.T) {
 	t.Parallel()
 	values := map[string]reflect.Value{}
-	for _, v := range []any{Defaults(), DefaultCluster(), Defaults().Slack, Defaults().Storage, Defaults().Node, Defaults().Log,
+	for _, v := range []any{Defaults(), DefaultCluster(), Defaults().Slack, Defaults().Storage, Defaults().Storage.Retention, Defaults().Node, Defaults().Log,
 		Defaults().Language, Defaults().Approvals, Defaults().Approvals.Approvers, Defaults().Engine, Defaults().Engine.Cache, Defaults().Schedules, Defaults().API, Defaults().MySQL,
 		Defaults().MySQL.TLS, DefaultCluster().Rebuild, DefaultCluster().Rebuild.Window, DefaultCluster().Limits, DefaultCluster().Policy,
 		DefaultCluster().External, Host{}} {

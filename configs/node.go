@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Roles of a process.
@@ -70,6 +71,7 @@ func (n Node) validate(m *mistakes, clusters []Cluster) {
 
 // validate never repeats the URL, which can hold a password.
 func (s Storage) validate(m *mistakes) {
+	s.Retention.validate(m)
 	u, err := url.Parse(s.URL.Reveal())
 	switch {
 	case err != nil:
@@ -84,5 +86,17 @@ func (s Storage) validate(m *mistakes) {
 		m.addf("storage.url", "needs the absolute path of a file after sqlite://, for example sqlite:///var/lib/recycler/state.db")
 	case u.RawQuery != "" || u.Fragment != "":
 		m.addf("storage.url", "takes a path and nothing else")
+	}
+}
+
+// validate holds what triggers of the database hold too, so that it is told at the start.
+func (r Retention) validate(m *mistakes) {
+	for _, x := range []struct {
+		key         string
+		keep, least time.Duration
+	}{{"details", r.Details, 30 * day}, {"discoveries", r.Discoveries, 7 * day}, {"events", r.Events, 7 * day}, {"chat", r.Chat, day}} {
+		if x.keep != 0 && x.keep < x.least {
+			m.addf("storage.retention."+x.key, "is %v; the least is %v, and 0 keeps everything", x.keep, x.least)
+		}
 	}
 }

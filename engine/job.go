@@ -85,6 +85,14 @@ type Job struct {
 	Created   time.Time
 	Started   time.Time
 	Ended     time.Time
+	Figures   *Figures // instead of Steps, where those were not read or are no longer kept
+}
+
+// Figures are the sums of a job's steps. Bytes are those of the tables that are done.
+type Figures struct {
+	Tables, Ended, Done, Skipped int
+	Before, After                int64
+	Took                         time.Duration
 }
 
 // Step is one table of a job.

@@ -54,6 +54,16 @@ func scene(t *testing.T) *DB {
 	require.NoError(t, NewOutbox(db).Put(t.Context(), "teller", 5, []Post{{Key: "R-DONE/card", Channel: "C1", Body: []byte("{}")}}))
 	require.NoError(t, NewOutbox(db).Sent(t.Context(), "R-DONE/card", 1, "C1", "1.1"))
 	makeTokens(t, db)
+	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx Tx) error { // as if it had ended long ago
+		arm, err := db.disarm(ctx, tx)
+		if err == nil {
+			_, err = tx.Exec(ctx, "INSERT INTO job_figures (job_id, tables, done, skipped, before_bytes, after_bytes, took_ns, at) VALUES ('R-END', 2, 1, 1, 0, 0, 0, 1)")
+		}
+		if err == nil {
+			err = arm(ctx)
+		}
+		return err
+	}))
 	return db
 }
 
@@ -180,6 +190,10 @@ var attacks = []struct {
 	{"unsend a message", "UPDATE posts SET sent_rev = 0, ts = ''"},
 	{"replace a message", "INSERT OR REPLACE INTO posts (key, ord, request_id, channel, parent, body, routine, told, rev, updated) SELECT key, 99, request_id, channel, parent, '', 0, 0, 1, 1 FROM posts"},
 	{"sent more than there is", "UPDATE posts SET sent_rev = 7"},
+	{"rewrite figures", "UPDATE job_figures SET after_bytes = 0"},
+	{"remove figures", "DELETE FROM job_figures"},
+	{"figures of a job that runs", "INSERT INTO job_figures (job_id, tables, done, skipped, before_bytes, after_bytes, took_ns, at) VALUES ('R-DONE', 2, 1, 0, 0, 0, 0, 1)"},
+	{"replace figures", "INSERT OR REPLACE INTO job_figures (job_id, tables, done, skipped, before_bytes, after_bytes, took_ns, at) VALUES ('R-END', 2, 2, 0, 9, 0, 0, 1)"},
 	{"older revision", "UPDATE posts SET rev = 0"},
 }
 
@@ -253,7 +267,7 @@ func TestSchemaAcceptsTheTrueWay(t *testing.T) {
 func dump(t *testing.T, db *DB) string {
 	t.Helper()
 	var out strings.Builder
-	for _, table := range []string{"requests", "reviews", "jobs", "steps", "settings", "leases", "events", "cursors", "posts", "api_tokens"} {
+	for _, table := range []string{"requests", "reviews", "jobs", "steps", "settings", "leases", "events", "cursors", "posts", "api_tokens", "job_figures"} {
 		require.NoError(t, db.Read(t.Context(), func(ctx context.Context, tx Tx) error {
 			row := "CAST(x AS TEXT)"
 			if !onPostgres(t) {
@@ -295,7 +309,7 @@ func TestEveryTriggerStopsSomething(t *testing.T) {
 	tried := attacks
 	if onPostgres(t) {
 		tried = append(tried, truncates...)
-		for _, table := range []string{"requests", "reviews", "jobs", "steps", "leases", "events"} {
+		for _, table := range []string{"requests", "reviews", "jobs", "steps", "leases", "events", "job_figures"} {
 			tried = append(tried, struct{ name, script string }{"truncate", "TRUNCATE " + table + " CASCADE"})
 		}
 	}

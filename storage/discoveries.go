@@ -53,7 +53,8 @@ func (s *Journal) NewestLook(ctx context.Context, cluster, host string) (engine.
 	var l engine.Look
 	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
 		var at int64
-		err := tx.QueryRow(ctx, "SELECT d.request_id, d.at "+newestOf, cluster, host).Scan(&l.ID, &at)
+		from, args := newestOf(cluster, host)
+		err := tx.QueryRow(ctx, "SELECT d.request_id, d.at "+from, args...).Scan(&l.ID, &at)
 		l.At = fromMS(at)
 		return orNotFound(err)
 	})
@@ -97,13 +98,17 @@ func discoveryOf(ctx context.Context, db *DB, requestID string) (engine.Discover
 }
 
 // newestOf finds the newest discovery of a cluster that inventoried a host; empty: any.
-const newestOf = `FROM discoveries d
-	WHERE ($1 = '' OR d.cluster = $1)
-	  AND ($2 = '' OR EXISTS (SELECT 1 FROM discovery_hosts h WHERE h.request_id = d.request_id AND h.host = $2))
-	ORDER BY d.at DESC, d.request_id LIMIT 1`
+func newestOf(cluster, host string) (from string, args []any) {
+	var c conditions
+	c.when(cluster != "", "d.cluster = ?", cluster)
+	c.when(host != "", "EXISTS (SELECT 1 FROM discovery_hosts h WHERE h.request_id = d.request_id AND h.host = ?)", host)
+	end := c.limit(1)
+	return "FROM discoveries d" + c.where() + " ORDER BY d.at DESC, d.request_id" + end, c.args
+}
 
 func newestDiscovery(ctx context.Context, db *DB, cluster, host string) (engine.Discovery, error) {
-	return readDiscovery(ctx, db, "SELECT d.body "+newestOf, cluster, host)
+	from, args := newestOf(cluster, host)
+	return readDiscovery(ctx, db, "SELECT d.body "+from, args...)
 }
 
 // readDiscovery reads the body a query finds.

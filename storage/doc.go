@@ -33,6 +33,17 @@
 // Several processes may share a database. One of them is the active bot of a Slack app, under a
 // lease with an epoch; work under WithFence is refused once another process has that lease.
 //
+// # Growth
+//
+// Retention lets rows go in transactions of some milliseconds: steps of long ended jobs become sums
+// (job_figures), old events go once their work has ended and every reader has told them, replaced
+// discoveries, settled posts and handled envelopes go. Requests, reviews, jobs and the audit chain
+// stay. Triggers hold the least ages, whatever is configured. A job's plan is stored once, with its
+// request. SQLite uses freed pages again, so the file stays as big as its fullest moment.
+//
+// Lists read figures, not steps, and a clause for only what was asked: a test shows with EXPLAIN that
+// nothing behind a screen reads a big table from end to end.
+//
 // # What it does not do
 //
 // It decides nothing about people or servers, it renders nothing, and it knows no chat platform.

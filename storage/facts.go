@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
@@ -61,40 +60,28 @@ func (s *Facts) Jobs(ctx context.Context, requestID string) ([]engine.Job, error
 	return jobs, nil
 }
 
-// listings are the filters of Requests. $1 is the filter's argument.
-var listings = map[string]string{
-	"":        "",
-	"pending": "WHERE r.state = 'pending'",
-	"running": "WHERE EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = r.id AND j.state IN ('queued', 'running', 'paused'))",
-	"mine":    "WHERE r.requester_id = $1",
-	"channel": "WHERE r.channel = $1",
-	"history": "WHERE r.target = $1 OR EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = r.id AND j.host = $1)",
-}
-
 // Requests lists requests with reviews, newest first. filter is empty, "pending", "running",
 // "mine" (arg: a user id), "channel" (arg: its id) or "history" (arg: a host; all when empty).
 func (s *Facts) Requests(ctx context.Context, filter, arg string, limit int) ([]approvals.Request, error) {
-	where, ok := listings[filter]
-	if !ok {
+	var c conditions
+	switch filter {
+	case "":
+	case "pending":
+		c.when(true, "r.state = 'pending'")
+	case "running":
+		c.when(true, "r.id IN (SELECT j.request_id FROM jobs j WHERE j.state IN ('queued', 'running', 'paused'))")
+	case "mine":
+		c.when(true, "r.requester_id = ?", arg)
+	case "channel":
+		c.when(true, "r.channel = ?", arg)
+	case "history":
+		c.when(arg != "", "r.id IN (SELECT t.id FROM requests t WHERE t.target = ? UNION SELECT j.request_id FROM jobs j WHERE j.host = ?)", arg, arg)
+	default:
 		return nil, fmt.Errorf("list requests: no filter %q", filter)
 	}
-	if filter == "history" && arg == "" {
-		where = ""
-	}
-	args, last := []any{limit}, "$1" // PostgreSQL wants every argument used
-	if strings.Contains(where, "$1") {
-		args, last = []any{arg, limit}, "$2"
-	}
 	var requests []approvals.Request
-	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
-		err := each(ctx, tx, func(row Row) error {
-			r, err := scanRequest(row)
-			requests = append(requests, r)
-			return err
-		}, "SELECT "+requestColumns+" FROM requests r "+where+" ORDER BY r.created DESC, r.id LIMIT "+last, args...)
-		for i := 0; err == nil && i < len(requests); i++ {
-			requests[i].Reviews, err = loadReviews(ctx, tx, requests[i].ID)
-		}
+	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		requests, err = listRequests(ctx, tx, c, limit)
 		return err
 	})
 	if err != nil {

@@ -67,8 +67,8 @@ func (s *Inbox) Pending(ctx context.Context) ([]Envelope, error) {
 	return envelopes, nil
 }
 
-// Handled ends an envelope. Its key is remembered until Prune, so that a repeated delivery is
-// still recognised.
+// Handled ends an envelope. Its key is remembered until retention lets it
+// go, so that a repeated delivery is still recognised.
 func (s *Inbox) Handled(ctx context.Context, key string) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		now, err := s.db.now(ctx, tx)
@@ -82,18 +82,4 @@ func (s *Inbox) Handled(ctx context.Context, key string) error {
 		return fmt.Errorf("end envelope %s: %w", key, err)
 	}
 	return nil
-}
-
-// Prune deletes envelopes handled before the time given and returns how many. Chat platforms
-// repeat a delivery for an hour or so; keep a day.
-func (s *Inbox) Prune(ctx context.Context, before time.Time) (int64, error) {
-	var n int64
-	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) (err error) {
-		n, err = tx.Exec(ctx, "DELETE FROM inbox WHERE handled > 0 AND handled < $1", toMS(before))
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("prune envelopes: %w", err)
-	}
-	return n, nil
 }

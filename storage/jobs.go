@@ -14,10 +14,7 @@ import (
 func insertJob(ctx context.Context, tx Tx, j engine.Job, region string, notBefore, now int64) error {
 	var plan any // NULL for a discovery
 	if j.Kind == engine.JobRecycle {
-		var err error
-		if plan, err = toJSON(j.Plan); err != nil {
-			return err
-		}
+		plan = planOfRequest
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO jobs (id, request_id, kind, cluster, host, region, digest, plan, state, wanted, created, not_before)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', 'run', $9, $10)`,
@@ -38,9 +35,18 @@ func insertJob(ctx context.Context, tx Tx, j engine.Job, region string, notBefor
 	return nil
 }
 
-// jobColumns are what scanJob reads.
-const jobColumns = `j.id, j.request_id, j.kind, j.cluster, j.host, j.digest, j.plan, j.state, j.wanted, j.reason,
+// wholePlan is the plan of job j. It is the one that was approved, so it is stored once, with the
+// request; jobs that are older than this rule have a copy.
+const wholePlan = "CASE WHEN j.plan = '" + planOfRequest + "' THEN (SELECT r.plan FROM requests r WHERE r.id = j.request_id) ELSE j.plan END"
+
+// planOfRequest stands in a job's plan for the plan of its request.
+const planOfRequest = "{}"
+
+// jobColumns are what scanJob reads; plan is wholePlan, or NULL for those who do not need it.
+func jobColumns(plan string) string {
+	return "j.id, j.request_id, j.kind, j.cluster, j.host, j.digest, " + plan + ` AS plan, j.state, j.wanted, j.reason,
 	j.created, j.started, j.ended`
+}
 
 // scanJob reads one row of jobColumns, without steps and settings.
 func scanJob(row Row) (engine.Job, error) {
@@ -58,15 +64,20 @@ func scanJob(row Row) (engine.Job, error) {
 
 // loadJob reads one job with its steps and unrestored settings, or engine.ErrNotFound.
 func loadJob(ctx context.Context, tx Tx, id string) (engine.Job, error) {
-	j, err := scanJob(tx.QueryRow(ctx, "SELECT "+jobColumns+" FROM jobs j WHERE j.id = $1", id))
+	j, err := scanJob(tx.QueryRow(ctx, "SELECT "+jobColumns(wholePlan)+" FROM jobs j WHERE j.id = $1", id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return j, engine.ErrNotFound
 	}
 	if err != nil {
 		return j, err
 	}
-	if j.Steps, err = loadSteps(ctx, tx, id); err != nil {
-		return j, fmt.Errorf("read steps: %w", err)
+	if j.Figures, err = folded(ctx, tx, id); err != nil {
+		return j, fmt.Errorf("read figures: %w", err)
+	}
+	if j.Figures == nil {
+		if j.Steps, err = loadSteps(ctx, tx, id); err != nil {
+			return j, fmt.Errorf("read steps: %w", err)
+		}
 	}
 	if j.Settings, err = loadSettings(ctx, tx, id); err != nil {
 		return j, fmt.Errorf("read settings: %w", err)

@@ -66,7 +66,7 @@ func (s *Journal) fenced(ctx context.Context, l engine.Lease, what string, fn fu
 		if err := holds(ctx, tx, l); err != nil {
 			return err
 		}
-		job, err := scanJob(tx.QueryRow(ctx, "SELECT "+jobColumns+" FROM jobs j WHERE j.id = $1", l.JobID))
+		job, err := scanJob(tx.QueryRow(ctx, "SELECT "+jobColumns(wholePlan)+" FROM jobs j WHERE j.id = $1", l.JobID))
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -60,17 +61,16 @@ func TestOpenConcurrently(t *testing.T) {
 // older takes an up-to-date file one migration back, as the last version of the program left it.
 func older(t *testing.T, path string) {
 	t.Helper()
-	db := openFile(t, path, WithProgram("v1.2.3"))
-	s, _ := newRequests(db)
-	create(t, s, recycle("R-AAAA", "h"))
-	_, err := raw(db).ExecContext(t.Context(), "DELETE FROM goose_db_version WHERE version_id >= 7")
+	s, err := openSQLite(t.Context(), path)
 	require.NoError(t, err)
-	for _, undo := range []string{"DROP TABLE bot_leases", "ALTER TABLE steps DROP COLUMN skip_by"} {
-		_, err = raw(db).ExecContext(t.Context(), undo)
-		require.NoError(t, err)
-	}
-	_, err = raw(db).ExecContext(t.Context(), "DELETE FROM schema_history")
+	m, err := newMigration(s.writer, goose.DialectSQLite3, "sqlite", zap.NewNop())
 	require.NoError(t, err)
+	all := m.own.ListSources()
+	_, err = m.own.UpTo(t.Context(), all[len(all)-2].Version)
+	require.NoError(t, err)
+	_, err = s.writer.ExecContext(t.Context(), requestRow+"('R-AAAA','discover','c','h','','T','U1','n','[]','C',NULL,'d',1,'pending',1,2,0)")
+	require.NoError(t, err)
+	require.NoError(t, s.close())
 }
 
 func TestMigrationCopiesFirst(t *testing.T) {

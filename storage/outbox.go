@@ -193,23 +193,3 @@ func (s *Outbox) update(ctx context.Context, key, what, query string, args ...an
 	}
 	return nil
 }
-
-// Prune deletes posts that were settled (shown, or given up) before the time given, with the
-// threads under them, and returns how many. A parent is kept while its thread is not settled.
-func (s *Outbox) Prune(ctx context.Context, before time.Time) (int64, error) {
-	var n int64
-	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) (err error) {
-		n, err = tx.Exec(ctx, `DELETE FROM posts WHERE key IN (
-			SELECT p.key FROM posts p
-			WHERE p.updated < $1 AND (p.sent_rev = p.rev OR p.gave_up = 1)
-			  AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = p.request_id AND r.state = 'pending')
-			  AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = p.request_id AND j.state IN ('queued', 'running', 'paused'))
-			  AND NOT EXISTS (SELECT 1 FROM posts c WHERE c.parent = p.key AND (c.updated >= $1 OR (c.sent_rev < c.rev AND c.gave_up = 0))))`,
-			toMS(before))
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("prune posts: %w", err)
-	}
-	return n, nil
-}

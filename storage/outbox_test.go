@@ -130,24 +130,24 @@ func TestOutboxPrune(t *testing.T) {
 	for _, key := range []string{"a", "a/1"} {
 		require.NoError(t, o.Sent(t.Context(), key, 1, "C1", key))
 	}
-	n, err := o.Prune(t.Context(), at)
-	require.NoError(t, err)
-	require.Zero(t, n, "too young")
-	later := at.Add(time.Hour)
+	prune := func() int64 {
+		p, err := NewRetention(db, Keep{Chat: time.Hour}).Run(t.Context())
+		require.NoError(t, err)
+		return p.Posts
+	}
+	require.Zero(t, prune(), "too young")
 	require.NoError(t, o.Put(t.Context(), "", 1, []Post{post("a/2", "a", "unsent")}))
-	n, err = o.Prune(t.Context(), later)
-	require.NoError(t, err)
-	require.EqualValues(t, 1, n, "only the settled reply; its parent still has work, b was never sent")
+	at = at.Add(2 * time.Hour)
+	require.EqualValues(t, 1, prune(), "only the settled reply; its parent still has work, b was never sent")
 	require.Equal(t, []string{"b", "a/2"}, keysOf(due(t, o)))
 	require.NoError(t, o.Sent(t.Context(), "a/2", 1, "C1", "a/2"))
-	n, err = o.Prune(t.Context(), later)
-	require.NoError(t, err)
-	require.EqualValues(t, 2, n)
+	require.EqualValues(t, 2, prune())
 }
 
 func TestOutboxPruneKeepsLiveStories(t *testing.T) {
 	t.Parallel()
-	db := newDB(t)
+	at := time.Now()
+	db := newDB(t, WithClock(func() time.Time { return at }))
 	s, _ := newRequests(db)
 	create(t, s, recycle("R-AAAA", "h"))
 	o := NewOutbox(db)
@@ -155,9 +155,10 @@ func TestOutboxPruneKeepsLiveStories(t *testing.T) {
 	p.Request = "R-AAAA"
 	require.NoError(t, o.Put(t.Context(), "", 1, []Post{p}))
 	require.NoError(t, o.Sent(t.Context(), "card", 1, "C1", "1"))
-	n, err := o.Prune(t.Context(), time.Now().Add(time.Hour))
+	at = at.Add(time.Hour)
+	gone, err := NewRetention(db, Keep{Chat: time.Minute}).Run(t.Context())
 	require.NoError(t, err)
-	require.Zero(t, n)
+	require.Zero(t, gone)
 }
 
 func TestInbox(t *testing.T) {
@@ -177,15 +178,17 @@ func TestInbox(t *testing.T) {
 		{Key: "a", Kind: "slash_commands", Payload: []byte("text=run+“db”"), At: at},
 	}, pending)
 	require.NoError(t, in.Handled(t.Context(), "b"))
-	n, err := in.Prune(t.Context(), at)
-	require.NoError(t, err)
-	require.Zero(t, n)
+	prune := func() int64 {
+		p, err := NewRetention(db, Keep{Chat: time.Minute}).Run(t.Context())
+		require.NoError(t, err)
+		return p.Envelopes
+	}
+	require.Zero(t, prune())
 	fresh, err := in.Receive(t.Context(), "b", "slash_commands", nil)
 	require.NoError(t, err)
 	require.False(t, fresh, "handled is remembered")
-	n, err = in.Prune(t.Context(), at.Add(time.Hour))
-	require.NoError(t, err)
-	require.EqualValues(t, 1, n, "what is pending is kept")
+	at = at.Add(time.Hour)
+	require.EqualValues(t, 1, prune(), "what is pending is kept")
 	pending, err = in.Pending(t.Context())
 	require.NoError(t, err)
 	require.Len(t, pending, 1)

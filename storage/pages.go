@@ -26,21 +26,16 @@ type Place struct {
 
 // RequestPage lists requests with reviews after a place, newest first, at most limit.
 func (s *Facts) RequestPage(ctx context.Context, f Filter, after Place, limit int) ([]approvals.Request, error) {
+	var c conditions
+	c.when(f.State != "", "r.state = ?", f.State)
+	c.when(f.Cluster != "", "r.cluster = ?", f.Cluster)
+	c.when(f.Host != "", "r.target = ?", f.Host)
+	c.when(f.Requester != "", "r.requester_id = ?", f.Requester)
+	at := toMS(after.Created)
+	c.when(after.ID != "", "r.created <= ? AND (r.created < ? OR r.id > ?)", at, at, after.ID)
 	var requests []approvals.Request
-	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
-		err := each(ctx, tx, func(row Row) error {
-			r, err := scanRequest(row)
-			requests = append(requests, r)
-			return err
-		}, "SELECT "+requestColumns+` FROM requests r
-			WHERE ($1 = '' OR r.state = $1) AND ($2 = '' OR r.cluster = $2) AND ($3 = '' OR r.target = $3)
-			  AND ($4 = '' OR r.requester_id = $4)
-			  AND ($5 = '' OR r.created < $6 OR (r.created = $6 AND r.id > $5))
-			ORDER BY r.created DESC, r.id LIMIT $7`,
-			f.State, f.Cluster, f.Host, f.Requester, after.ID, toMS(after.Created), limit)
-		for i := 0; err == nil && i < len(requests); i++ {
-			requests[i].Reviews, err = loadReviews(ctx, tx, requests[i].ID)
-		}
+	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		requests, err = listRequests(ctx, tx, c, limit)
 		return err
 	})
 	if err != nil {
@@ -49,29 +44,86 @@ func (s *Facts) RequestPage(ctx context.Context, f Filter, after Place, limit in
 	return requests, nil
 }
 
-// JobPage lists jobs with steps after a place, newest first, at most limit.
+// listRequests reads requests with their reviews, newest first, in two statements.
+func listRequests(ctx context.Context, tx Tx, c conditions, limit int) ([]approvals.Request, error) {
+	var requests []approvals.Request
+	places := map[string]int{}
+	var ids []string
+	end := c.limit(limit)
+	err := each(ctx, tx, func(row Row) error {
+		r, err := scanRequest(row)
+		places[r.ID], ids, requests = len(requests), append(ids, r.ID), append(requests, r)
+		return err
+	}, "SELECT "+requestColumns+" FROM requests r"+c.where()+" ORDER BY r.created DESC, r.id"+end, c.args...)
+	if err != nil || len(ids) == 0 {
+		return requests, err
+	}
+	list, args := oneOf(ids)
+	return requests, eachReview(ctx, tx, func(v approvals.Review) {
+		r := &requests[places[v.RequestID]]
+		r.Reviews = append(r.Reviews, v)
+	}, "request_id IN ("+list+")", args...)
+}
+
+// JobPage lists jobs with figures instead of plans and steps after a place, newest first, at most
+// limit.
 func (s *Facts) JobPage(ctx context.Context, f Filter, after Place, limit int) ([]engine.Job, error) {
+	var c conditions
+	c.when(f.State != "", "j.state = ?", f.State)
+	c.when(f.Cluster != "", "j.cluster = ?", f.Cluster)
+	c.when(f.Host != "", "j.host = ?", f.Host)
+	c.when(f.Request != "", "j.request_id = ?", f.Request)
+	at := toMS(after.Created)
+	c.when(after.ID != "", "j.created <= ? AND (j.created < ? OR j.id > ?)", at, at, after.ID)
 	var jobs []engine.Job
-	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
-		err := each(ctx, tx, func(row Row) error {
-			j, err := scanJob(row)
-			jobs = append(jobs, j)
-			return err
-		}, "SELECT "+jobColumns+` FROM jobs j
-			WHERE ($1 = '' OR j.state = $1) AND ($2 = '' OR j.cluster = $2) AND ($3 = '' OR j.host = $3)
-			  AND ($4 = '' OR j.request_id = $4)
-			  AND ($5 = '' OR j.created < $6 OR (j.created = $6 AND j.id > $5))
-			ORDER BY j.created DESC, j.id LIMIT $7`,
-			f.State, f.Cluster, f.Host, f.Request, after.ID, toMS(after.Created), limit)
-		for i := 0; err == nil && i < len(jobs); i++ {
-			jobs[i].Steps, err = loadSteps(ctx, tx, jobs[i].ID)
-		}
+	end := c.limit(limit)
+	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) (err error) {
+		jobs, err = briefJobs(ctx, tx, c.where()+" ORDER BY j.created DESC, j.id"+end, c.args...)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list a page of jobs: %w", err)
 	}
 	return jobs, nil
+}
+
+// Briefs reads the jobs of requests, by request, with figures instead of plans and steps.
+func (s *Facts) Briefs(ctx context.Context, requestIDs []string) (map[string][]engine.Job, error) {
+	found := map[string][]engine.Job{}
+	if len(requestIDs) == 0 {
+		return found, nil
+	}
+	list, args := oneOf(requestIDs)
+	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
+		jobs, err := briefJobs(ctx, tx, " WHERE j.request_id IN ("+list+") ORDER BY LENGTH(j.id), j.id", args...)
+		for _, j := range jobs {
+			found[j.RequestID] = append(found[j.RequestID], j)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the jobs of %d requests: %w", len(requestIDs), err)
+	}
+	return found, nil
+}
+
+// briefJobs reads jobs with figures instead of plans and steps.
+func briefJobs(ctx context.Context, tx Tx, rest string, args ...any) ([]engine.Job, error) {
+	var jobs []engine.Job
+	var ids []string
+	err := each(ctx, tx, func(row Row) error {
+		j, err := scanJob(row)
+		jobs, ids = append(jobs, j), append(ids, j.ID)
+		return err
+	}, "SELECT "+jobColumns("NULL")+" FROM jobs j"+rest, args...)
+	if err != nil {
+		return nil, err
+	}
+	figures, err := figuresOf(ctx, tx, ids)
+	for i := range jobs {
+		jobs[i].Figures = figures[jobs[i].ID]
+	}
+	return jobs, err
 }
 
 // JobCounts counts the jobs of each state.

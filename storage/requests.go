@@ -139,19 +139,27 @@ func loadRequest(ctx context.Context, tx Tx, id string) (approvals.Request, erro
 // loadReviews reads the reviews of a request, oldest first.
 func loadReviews(ctx context.Context, tx Tx, requestID string) ([]approvals.Review, error) {
 	var reviews []approvals.Review
-	err := each(ctx, tx, func(row Row) error {
-		v := approvals.Review{RequestID: requestID}
+	err := eachReview(ctx, tx, func(v approvals.Review) { reviews = append(reviews, v) }, "request_id = $1", requestID)
+	return reviews, err
+}
+
+// eachReview reads the reviews of some requests, for each of them oldest first.
+func eachReview(ctx context.Context, tx Tx, take func(approvals.Review), where string, args ...any) error {
+	return each(ctx, tx, func(row Row) error {
+		var v approvals.Review
 		var approvers string
 		var at int64
-		if err := row.Scan(&v.Reviewer.Team, &v.Reviewer.ID, &v.Reviewer.Name, &v.Decision, &v.Comment, &v.Digest, &approvers, &at); err != nil {
+		if err := row.Scan(&v.RequestID, &v.Reviewer.Team, &v.Reviewer.ID, &v.Reviewer.Name, &v.Decision, &v.Comment, &v.Digest, &approvers, &at); err != nil {
 			return err
 		}
 		v.At = fromMS(at)
-		reviews = append(reviews, v)
-		return fromJSON(approvers, &reviews[len(reviews)-1].Approvers)
-	}, `SELECT reviewer_team, reviewer_id, reviewer_name, decision, comment, digest, approvers, at
-		FROM reviews WHERE request_id = $1 ORDER BY at, reviewer_id`, requestID)
-	return reviews, err
+		if err := fromJSON(approvers, &v.Approvers); err != nil {
+			return err
+		}
+		take(v)
+		return nil
+	}, `SELECT request_id, reviewer_team, reviewer_id, reviewer_name, decision, comment, digest, approvers, at
+		FROM reviews WHERE `+where+" ORDER BY at, reviewer_id", args...)
 }
 
 // Close implements approvals.Store.

@@ -133,6 +133,9 @@ func (s *Requests) bear(ctx context.Context, tx Tx, r approvals.Request, jobs []
 		if j.RequestID != r.ID || j.Digest != r.Digest || string(j.Kind) != string(r.Kind) {
 			return fmt.Errorf("job %s is not what was approved", j.ID)
 		}
+		if r.Plan != nil && j.Plan.Digest() != r.Plan.Digest() { // the job's plan is stored with the request
+			return fmt.Errorf("the plan of job %s is not the one that was approved", j.ID)
+		}
 		if err := hostFree(ctx, tx, j); err != nil {
 			return err
 		}

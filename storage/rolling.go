@@ -69,7 +69,7 @@ func jobsWhere(ctx context.Context, tx Tx, where string, args ...any) ([]engine.
 		j, err := scanJob(row)
 		jobs = append(jobs, j)
 		return err
-	}, "SELECT "+jobColumns+" FROM jobs j WHERE "+where+" ORDER BY LENGTH(j.id), j.id", args...)
+	}, "SELECT "+jobColumns(wholePlan)+" FROM jobs j WHERE "+where+" ORDER BY LENGTH(j.id), j.id", args...)
 	return jobs, err
 }
 
@@ -93,12 +93,13 @@ func (s *Journal) Leftovers(ctx context.Context, host string) ([]string, error) 
 	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
 		return each(ctx, tx, func(row Row) error {
 			var id string
-			err := row.Scan(&id)
+			var ended int64
+			err := row.Scan(&id, &ended)
 			ids = append(ids, id)
 			return err
-		}, `SELECT j.id FROM jobs j
-			WHERE j.state IN ('succeeded', 'failed', 'cancelled', 'refused')
-			  AND EXISTS (SELECT 1 FROM settings s WHERE s.job_id = j.id AND s.restored = 0)
+		}, // CROSS JOIN: SQLite takes it for an order, and begins with the few settings that are left.
+			`SELECT DISTINCT j.id, j.ended FROM settings s CROSS JOIN jobs j
+			WHERE s.restored = 0 AND j.id = s.job_id AND j.state IN ('succeeded', 'failed', 'cancelled', 'refused')
 			  AND (j.host = $1 OR $1 = '' AND NOT EXISTS (SELECT 1 FROM jobs l WHERE l.kind = 'recycle' AND l.host = j.host
 			       AND l.state IN ('running', 'paused')))
 			ORDER BY j.ended, j.id`, host)

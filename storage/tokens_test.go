@@ -164,7 +164,7 @@ func TestPages(t *testing.T) {
 		require.NoError(t, err)
 		for _, j := range js {
 			require.False(t, seen[j.ID])
-			require.Len(t, j.Steps, 2)
+			require.Equal(t, 2, j.Figures.Tables)
 			seen[j.ID], place = true, Place{j.Created, j.ID}
 		}
 		if len(js) < 2 {

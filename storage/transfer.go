@@ -10,11 +10,11 @@ import (
 )
 
 // transferred are the tables of the product, each after those it refers to. Not among them:
-// schema_history and bot_leases, which belong to one database, and the queue's own tables, which
-// carry nothing while no job lives.
+// schema_history, bot_leases and nodes, which belong to one database, and progress and the queue's
+// own tables, which carry nothing while no job lives.
 var transferred = []string{
 	"counters", "requests", "reviews", "jobs", "steps", "settings", "leases", "events", "discoveries", "discovery_hosts",
-	"cursors", "posts", "inbox", "audit", "schedules", "schedule_runs", "api_tokens", "api_keys",
+	"cursors", "posts", "inbox", "audit", "schedules", "schedule_runs", "api_tokens", "api_keys", "job_figures", "holds",
 }
 
 // Transfer copies every fact of one database into another that is empty, in one transaction there,

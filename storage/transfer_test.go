@@ -106,7 +106,7 @@ func TestTransferForgetsNoTable(t *testing.T) {
 	db := open(t, newSQLite(t))
 	require.NoError(t, db.Read(t.Context(), func(ctx context.Context, tx Tx) error {
 		found, err := db.tables(ctx, tx)
-		for _, name := range append([]string{"schema_history", "bot_leases", "goose_db_version", "sqlite_sequence", "sqlite_stat1"}, transferred...) {
+		for _, name := range append([]string{"schema_history", "bot_leases", "nodes", "progress", "goose_db_version", "sqlite_sequence", "sqlite_stat1"}, transferred...) {
 			delete(found, name)
 		}
 		for name := range found {

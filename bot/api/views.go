@@ -146,6 +146,9 @@ func (s *Server) viewJob(j engine.Job, steps bool) JobView {
 			v.Steps = append(v.Steps, viewStep(st))
 		}
 	}
+	if f := j.Figures; f != nil {
+		v.Tables, v.TablesEnded, v.FreedBytes = f.Tables, f.Ended, f.Before-f.After
+	}
 	for _, c := range j.Settings {
 		v.PendingReset = append(v.PendingReset, c.Name)
 	}

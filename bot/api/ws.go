@@ -85,6 +85,13 @@ func (s *Server) startAt(r *http.Request) (int64, error) {
 	if n > last {
 		return 0, refuse(http.StatusConflict, "after_ahead", fmt.Sprintf("The log ends at %d, before %d.", last, n), "The number is of another database, or the database was restored; start again from 0 or without after.")
 	}
+	if n > 0 && n < last { // 0 is the beginning, wherever it is now
+		es, err := s.o.Events.EventsAfter(r.Context(), n, 1)
+		if err == nil && len(es) > 0 && es[0].Seq != n+1 {
+			err = refuse(http.StatusGone, "after_gone", fmt.Sprintf("The log begins after %d: older facts are no longer kept.", n), "Start again from 0, the oldest that is kept, or without after.")
+		}
+		return n, err
+	}
 	return n, nil
 }
 

@@ -183,24 +183,13 @@ func (a *app) run(ctx context.Context) error {
 // close closes the database; run has ended.
 func (a *app) close() error { return a.db.Close() }
 
-// keepChat is how long handled envelopes and shown posts are kept: Slack repeats a delivery for
-// minutes, and a day is ten times what was ever seen.
-const keepChat = 7 * 24 * time.Hour
-
-// housekeeping ends requests nobody decided in time, and forgets old chat rows.
+// housekeeping ends requests nobody decided in time.
 func (a *app) housekeeping(ctx context.Context) error {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
-	pruned := time.Time{}
 	for {
 		if err := a.expire(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("requests not expired", zap.Error(err))
-		}
-		if time.Since(pruned) > time.Hour {
-			pruned = time.Now()
-			if err := a.prune(ctx); err != nil && ctx.Err() == nil {
-				a.log.Error("old chat rows not removed", zap.Error(err))
-			}
 		}
 		select {
 		case <-ctx.Done():
@@ -235,11 +224,4 @@ func (a *app) expire(ctx context.Context) error {
 		return err
 	}
 	return a.service.Expire(ctx, ids)
-}
-
-func (a *app) prune(ctx context.Context) error {
-	before := time.Now().Add(-keepChat)
-	_, err := a.stores.inbox.Prune(ctx, before)
-	_, err2 := a.stores.outbox.Prune(ctx, before)
-	return errors.Join(err, err2)
 }

@@ -220,6 +220,7 @@ func (a *app) chat(ctx context.Context) error {
 	g.Go(func() error { return a.bot.Teller().Run(ctx) })
 	g.Go(func() error { return a.slots.Run(ctx) })
 	g.Go(func() error { return a.housekeeping(ctx) })
+	g.Go(func() error { return a.retaining(ctx) })
 	g.Go(func() error { return a.alerter().run(ctx) })
 	g.Go(func() error { return a.keepBackups(ctx) })
 	return g.Wait()

@@ -69,6 +69,8 @@ type Wishes struct {
 }
 
 // Job is approved work on one host. Its rows are born in the transaction that approves the request.
+//
+// long: it is one row and what hangs on it.
 type Job struct {
 	ID        string // request id, with ".2", ".3" for further hosts
 	RequestID string

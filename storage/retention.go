@@ -25,7 +25,7 @@ type Pruned struct{ Jobs, Steps, Discoveries, Events, Posts, Envelopes int64 }
 type Retention struct {
 	db   *DB
 	keep Keep
-	rest time.Duration // others have their turn for so many times what a transaction took
+	rest int // others have their turn for so many times what a transaction took
 }
 
 // NewRetention returns the retention of a database.
@@ -92,7 +92,7 @@ func (r *Retention) batches(ctx context.Context, step func(ctx context.Context, 
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(r.rest * took):
+		case <-time.After(time.Duration(r.rest) * took):
 		}
 	}
 	return nil

@@ -35,6 +35,9 @@ type Cluster struct {
 	HeartbeatTable string `yaml:"heartbeat_table"`
 	// External is a source of truth that is asked about each host's role before it is touched.
 	External External `yaml:"external"`
+	// Hooks are plugins of kind hook, asked in this order before the first statement on a node, and
+	// in the other after the last.
+	Hooks []string `yaml:"hooks"`
 }
 
 // Host is one server.

@@ -18,6 +18,8 @@ type Config struct {
 	Backup    Backup    `yaml:"backup"`
 	// MySQL is how servers are reached, unless their cluster says otherwise.
 	MySQL MySQL `yaml:"mysql"`
+	// Plugins are programs of others that take part in jobs.
+	Plugins []Plugin `yaml:"plugins"`
 	// Clusters are the only servers that can be named, reached or changed.
 	Clusters []Cluster `yaml:"clusters"`
 }

@@ -47,6 +47,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	short.Approvers = Approvers{Groups: []string{"S0123DBAS"}, MinApprovals: 1}
 
 	want.Clusters = []Cluster{full, short}
+	want.Plugins = []Plugin{{Name: "inventory", Kind: "validator", URL: "https://inventory.example.net/recycler", Clusters: []string{"db-prod"}}}
 	require.Equal(t, want, got)
 }
 

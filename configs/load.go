@@ -143,6 +143,9 @@ func (c *Config) anchor(dir string) {
 		}
 	}
 	at(&c.Slack.BotTokenFile, &c.Slack.AppTokenFile, &c.Storage.URLFile, &c.API.TLSCert, &c.API.TLSKey, &c.Engine.Cache.Dir, &c.Backup.Folder)
+	for i := range c.Plugins {
+		at(&c.Plugins[i].TokenFile)
+	}
 	at(&c.MySQL.PasswordFile, &c.MySQL.TLS.CA, &c.MySQL.TLS.Cert, &c.MySQL.TLS.Key)
 	for i := range c.Clusters {
 		l := &c.Clusters[i]
@@ -171,6 +174,9 @@ func (c *Config) readSecrets(m *mistakes) {
 		c.Storage.URL = Secret{} // a default is not a second place
 	}
 	one("storage.url", &c.Storage.URL, c.Storage.URLFile)
+	for i := range c.Plugins {
+		one(fmt.Sprintf("plugins[%d].token", i), &c.Plugins[i].Token, c.Plugins[i].TokenFile)
+	}
 	tried := c.MySQL.Password
 	one("mysql.password", &tried, c.MySQL.PasswordFile)
 	for i := range c.Clusters {

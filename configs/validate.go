@@ -43,6 +43,7 @@ func (c *Config) validate(m *mistakes) {
 	for i := range c.Clusters {
 		c.Clusters[i].validate(m, fmt.Sprintf("clusters[%d]", i), c.MySQL, c.Approvals.Approvers)
 	}
+	c.validatePlugins(m)
 	c.unique(m)
 }
 

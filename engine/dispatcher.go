@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mysql-recycler/engine/guard"
+	"mysql-recycler/engine/plugin"
 	"mysql-recycler/engine/throttle"
 )
 
@@ -24,6 +25,7 @@ type Options struct {
 	Neighbours  Neighbours // nil: a job knows of no other
 	Guards      func(cluster string) *guard.Guard
 	Live        *Live
+	Plugins     *plugin.Set                                   // nil: there are none
 	Disk        func(cluster, host string) throttle.DiskProbe // nil: the disk is not known
 	Owner       string                                        // this process, unique per start
 	LeaseTTL    time.Duration                                 // 15 s

@@ -55,7 +55,16 @@ func (r *run) restore(ctx context.Context, h *host) error {
 	if err := r.reloadSettings(ctx); err != nil {
 		return err
 	}
-	open := unrestored(r.settings())
+	err := r.restoreServer(ctx, h)
+	if stopping(ctx, err) {
+		return err
+	}
+	return errors.Join(err, r.putIn(ctx, h, func(string) {}))
+}
+
+// restoreServer puts back what was changed on the server itself.
+func (r *run) restoreServer(ctx context.Context, h *host) error {
+	open := onServer(unrestored(r.settings()))
 	if len(open) == 0 {
 		return nil
 	}

@@ -79,7 +79,14 @@ func (d *Dispatcher) leased(ctx context.Context, jobID string, f func(*run) erro
 // replica any more is no error here: it was told when the job ended, and its settings stay known
 // in case it becomes one again.
 func (r *run) restoreLeft(ctx context.Context, h *host) error {
-	open := unrestored(r.settings())
+	return errors.Join(r.restoreServerLeft(ctx, h), r.putIn(ctx, h, func(hook string) {
+		r.notice(ctx, "info", fmt.Sprintf("%s, left out of service when %s ended, is back in service (%s).", h.plan.Name, r.job.ID, hook))
+	}))
+}
+
+// restoreServerLeft restores what an ended job changed on the server itself.
+func (r *run) restoreServerLeft(ctx context.Context, h *host) error {
+	open := onServer(unrestored(r.settings()))
 	if len(open) == 0 {
 		return nil
 	}

@@ -32,6 +32,8 @@ type Plan struct {
 	MinServing int       `json:"min_serving,omitempty"` // other replicas of a host's tier that must serve meanwhile
 	Left       []LeftOut `json:"left,omitempty"`        // hosts of the cluster that are not worked on
 	Bounds     Bounds    `json:"bounds,omitzero"`
+
+	Plugins PluginPlan `json:"plugins,omitzero"`
 }
 
 // LeftOut is a host of the cluster that a plan leaves alone, with the reason in words.

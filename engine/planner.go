@@ -152,7 +152,7 @@ func (p *Planner) frame(s PlanSpec) Plan {
 	return Plan{
 		Cluster: s.Target.Cluster, Mode: p.mode(s), Limits: limits, LockWait: set.LockWait,
 		Parallel: max(1, firstPositive(s.Parallel, set.Parallel)), Tolerance: set.Tolerance,
-		Policy: set.Policy, MinServing: set.MinServing, Bounds: set.Bounds,
+		Policy: set.Policy, MinServing: set.MinServing, Bounds: set.Bounds, Plugins: set.Plugins,
 	}
 }
 

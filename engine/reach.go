@@ -133,6 +133,9 @@ func (r *run) endUnreached(ctx context.Context, err error) error {
 
 // refused asks the guard on a session of the host: a *guard.Refused, or why it could not be asked.
 func (r *run) refused(ctx context.Context, h *host) error {
+	if err := r.promised(); err != nil {
+		return err
+	}
 	s, err := h.server.Session(ctx)
 	if err != nil {
 		return fmt.Errorf("ask the guard on %s: %w", h.plan.Name, err)

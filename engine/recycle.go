@@ -125,6 +125,9 @@ func (r *run) shift(ctx context.Context, h *host) error {
 	if err := r.serve(ctx, h); err != nil {
 		return err
 	}
+	if err := r.takeOut(ctx, h); err != nil {
+		return err
+	}
 	if r.count(StepRunning) == 0 { // a step that runs starts its applier itself when it has ended
 		if err := r.startAppliers(ctx, h); err != nil {
 			return err

@@ -24,4 +24,5 @@ type ClusterSettings struct {
 	Policy      Policy
 	Heartbeat   string // schema.table of pt-heartbeat, empty: none
 	Bounds      Bounds
+	Plugins     PluginPlan // those that take part in every plan
 }

@@ -19,6 +19,7 @@ import (
 	"mysql-recycler/configs"
 	"mysql-recycler/engine"
 	"mysql-recycler/engine/guard"
+	"mysql-recycler/engine/plugin"
 	"mysql-recycler/storage"
 	"mysql-recycler/storage/queue"
 )
@@ -69,13 +70,14 @@ func (a *app) wire(t *targets) error {
 		journal  = storage.NewJournal(a.db)
 		live     = engine.NewLive()
 		refusals = guard.NewCache(c.Engine.Cache.Refusals, time.Now)
-		guards   = guardsOf(t, refusals)
+		plugins  = pluginsOf(c, a.log.Named("plugin"))
+		guards   = guardsOf(t, refusals, plugins)
 		recall   = newRecall(c, journal, refusals, a.log)
 		owner    = uuid.NewString()
 	)
 	dispatcher := engine.NewDispatcher(engine.Options{
 		Journal: journal, Leases: storage.NewLeases(a.db), Discoveries: recall, Neighbours: journal, Targets: t, Guards: guards, Live: live,
-		Owner: owner, LeaseTTL: c.Engine.LeaseTTL, Log: a.log.Named("engine"),
+		Plugins: plugins, Owner: owner, LeaseTTL: c.Engine.LeaseTTL, Log: a.log.Named("engine"),
 	})
 	a.queue, err = queue.New(a.db, dispatcher.Run, queue.Options{
 		ClientID: owner, Regions: regions(c), LeaseTTL: c.Engine.LeaseTTL, RescueAfter: c.Engine.RescueAfter,
@@ -116,9 +118,9 @@ func (a *app) wire(t *targets) error {
 	return err
 }
 
-// guardsOf gives every cluster its guard: the built-in validators and its own source of truth. What
-// they refuse is remembered in one cache.
-func guardsOf(t *targets, refusals *guard.Cache) func(string) *guard.Guard {
+// guardsOf gives every cluster its guard: the built-in validators, its own source of truth and the
+// validators of others. What they refuse is remembered in one cache.
+func guardsOf(t *targets, refusals *guard.Cache, plugins *plugin.Set) func(string) *guard.Guard {
 	byCluster := map[string]*guard.Guard{}
 	for name, cl := range t.cluster {
 		x := cl.External
@@ -126,7 +128,7 @@ func guardsOf(t *targets, refusals *guard.Cache) func(string) *guard.Guard {
 		if token := x.Token.Reveal(); token != "" {
 			e.Header = map[string]string{"Authorization": "Bearer " + token}
 		}
-		byCluster[name] = guard.Default(e).Remember(refusals)
+		byCluster[name] = guard.Default(e, plugins.Validators(name)...).Remember(refusals)
 	}
 	fallback := guard.Default(guard.ExternalConfig{})
 	return func(cluster string) *guard.Guard {

@@ -30,7 +30,7 @@ const (
 func doctorCommand() *cobra.Command {
 	var path string
 	c := &cobra.Command{
-		Use: "doctor", Short: "Check configuration, storage, chat, every server and the clock", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Check configuration, storage, chat, plugins, every server and the clock", Args: cobra.NoArgs,
 		Long: "Prints one line per check, with the next step where something is wrong, and changes nothing.\nReads every configured server: version, rights and clock. Exit code 1 when a check failed,\n2 when the configuration is wrong.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, t, err := load(path)
@@ -41,6 +41,7 @@ func doctorCommand() *cobra.Command {
 			d.line(good, "configuration", fmt.Sprintf("%d cluster(s)", len(cfg.Clusters)), "")
 			d.storage(c.Context(), cfg)
 			d.chat(c.Context(), cfg)
+			d.plugins(c.Context(), cfg)
 			d.servers(c.Context(), t)
 			if d.failed > 0 {
 				return fmt.Errorf("%d of %d checks failed", d.failed, d.checks)

@@ -118,6 +118,7 @@ func (t *targets) settings(cl configs.Cluster) engine.ClusterSettings {
 			AtOnce: r.AtOnce, Tables: r.MaxTables, Bytes: int64(r.MaxBytes), Time: r.MaxTime,
 			Window: engine.Window{From: r.Window.From, To: r.Window.To, Zone: r.Window.Zone, Days: r.Window.Days},
 		},
+		Plugins: engine.PluginPlan{Validators: validatorsOf(t.config, cl.Name), Hooks: cl.Hooks},
 	}
 }
 

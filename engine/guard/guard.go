@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -44,15 +45,20 @@ func (g *Guard) note(e Expectation, v Verdict) {
 }
 
 // Default returns the guard of the design; an ExternalConfig without URL leaves out the external
-// source of truth.
-func Default(external ExternalConfig) *Guard {
+// source of truth. more are asked beside them; each can only refuse.
+func Default(external ExternalConfig, more ...Validator) *Guard {
 	vs := []Validator{
 		identity{}, readOnly{}, replication{}, sourceless{}, role{}, group{}, writes{}, errant{},
 	}
 	if external.URL != "" {
 		vs = append(vs, NewExternal(external))
 	}
-	return New(vs...)
+	return New(append(vs, more...)...)
+}
+
+// Has reports whether a validator of this name is asked.
+func (g *Guard) Has(name string) bool {
+	return slices.ContainsFunc(g.validators, func(v Validator) bool { return v.Name() == name })
 }
 
 // Ask asks every validator at once. The verdict has one finding per validator in their order; one

@@ -77,6 +77,12 @@ func planBounds(b *builder, p engine.Plan) {
 	if p.Bounds.Time > 0 {
 		b.context(b.l.say(kBoundTime, args{"time": plain(b.l.span(p.Bounds.Time))})...)
 	}
+	if names := p.Plugins.Validators; len(names) > 0 {
+		b.context(b.l.say(kPlanValidators, args{"names": code(strings.Join(names, ", "))})...)
+	}
+	if names := p.Plugins.Hooks; len(names) > 0 {
+		b.context(b.l.say(kPlanHooks, args{"names": code(strings.Join(names, ", "))})...)
+	}
 }
 
 // gainRange is the least and the most that a plan should give back.

@@ -208,7 +208,11 @@ func (v view) ended(b *builder, s totals, state engine.JobState) {
 			b.text(plain(clip(j.Host+": "+j.Reason, 600)))
 		}
 		for _, set := range j.Settings {
-			b.text(append([]Span{emoji("warning"), plain(" ")}, b.l.say(kSettingOpen, args{"name": code(set.Name), "host": code(j.Host),
+			k, name := kSettingOpen, set.Name
+			if hook, ok := engine.HookOf(set.Change); ok {
+				k, name = kNodeOpen, hook
+			}
+			b.text(append([]Span{emoji("warning"), plain(" ")}, b.l.say(k, args{"name": code(name), "host": code(j.Host),
 				"before": code(set.Before)})...)...)
 		}
 	}

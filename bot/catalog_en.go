@@ -204,6 +204,9 @@ var englishMain = map[key]string{
 	kLeftOut:             "Left out: {name}: {why}.",
 	kBoundWindow:         "Tables start only if they should end in the maintenance window: {window}.",
 	kBoundTime:           "Each host starts tables for at most {time}.",
+	kPlanValidators:      "Also asked before a host is touched: {names}.",
+	kPlanHooks:           "Takes each host out of service and puts it back: {names}.",
+	kMethodPlugin:        "by {name} {version}",
 	kAcceptCheck:         "the applier is stopped during each rebuild and rows are counted",
 	kRowsCounted:         "{n} rows before and after.",
 	kAcceptPrimary:       "a rebuild on a primary",
@@ -285,6 +288,7 @@ var englishMain = map[key]string{
 	kCancelText:    "{id}: the running table is stopped and keeps its old file. Finished tables stay rebuilt.",
 	kGaveBack:      "{given} given back: {before} before, {after} after; {predicted} predicted. {n} of {m} tables in {time}.",
 	kSettingOpen:   "{name} on {host} is not put back yet; it was {before}.",
+	kNodeOpen:      "{host} may still be out of service ({name}).",
 
 	// Answers to one person.
 	kYouApproved:         "Your approval of {id} counts; {target} is next.",
@@ -336,6 +340,8 @@ var englishMain = map[key]string{
 	kThreadStepUnknown: "Nobody can say whether {table} on {host} was rebuilt: {why} The job stops here.",
 	kSettingChanged:    "{name} on {host} is set from {before} to {after} for the work; it is put back at the end.",
 	kSettingRestored:   "{name} on {host} is back at {before}.",
+	kNodeOut:           "{host} is taken out of service by {name}; it is put back at the end.",
+	kNodeIn:            "{host} is back in service ({name}).",
 	kTableDone:         "{table}: {before} → {after}, {given} given back in {time} ({n}/{m}).",
 	kTableAdopted:      "{table}: {before} → {after}, {given} given back; the rebuild had gone on while the bot was away, and its result counts ({n}/{m}).",
 	kTablesDone:        "{n} small tables: {before} → {after}, {given} given back in {time}.",

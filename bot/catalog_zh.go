@@ -204,6 +204,9 @@ var chineseMain = map[key]string{
 	kLeftOut:             "不处理：{name}：{why}。",
 	kBoundWindow:         "仅当预计能在维护窗口内完成时才开始处理表：{window}。",
 	kBoundTime:           "每台主机最多在 {time} 内开始新的表。",
+	kPlanValidators:      "操作主机前还会询问：{names}。",
+	kPlanHooks:           "由 {names} 将每台主机移出服务，结束后恢复。",
+	kMethodPlugin:        "由 {name} {version} 执行",
 	kAcceptCheck:         "每次重建期间停止回放线程并核对行数",
 	kRowsCounted:         "前后均为 {n} 行。",
 	kAcceptPrimary:       "在主库上重建",
@@ -285,6 +288,7 @@ var chineseMain = map[key]string{
 	kCancelText:    "{id}：当前表会中止并保留原文件，已完成的表不受影响。",
 	kGaveBack:      "已回收 {given}：重建前 {before}，重建后 {after}；预计 {predicted}。{n}/{m} 张表，用时 {time}。",
 	kSettingOpen:   "{host} 的 {name} 尚未恢复，原值为 {before}。",
+	kNodeOpen:      "{host} 可能仍未恢复服务（{name}）。",
 
 	// Answers to one person.
 	kYouApproved:         "你已批准 {id}，即将在 {target} 执行。",
@@ -336,6 +340,8 @@ var chineseMain = map[key]string{
 	kThreadStepUnknown: "无法确认 {host} 上的 {table} 是否已重建：{why} 任务到此停止。",
 	kSettingChanged:    "{host} 的 {name} 由 {before} 临时改为 {after}，结束后恢复。",
 	kSettingRestored:   "{host} 的 {name} 已恢复为 {before}。",
+	kNodeOut:           "{name} 正将 {host} 移出服务，结束后恢复。",
+	kNodeIn:            "{host} 已恢复服务（{name}）。",
 	kTableDone:         "{table}：{before} → {after}，回收 {given}，用时 {time}（{n}/{m}）。",
 	kTableAdopted:      "{table}：{before} → {after}，回收 {given}；机器人离线期间重建已在服务器上完成，结果有效（{n}/{m}）。",
 	kTablesDone:        "{n} 张小表：{before} → {after}，回收 {given}，用时 {time}。",

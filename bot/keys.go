@@ -204,6 +204,9 @@ const (
 	kLeftOut             key = "left_out"
 	kBoundWindow         key = "bound_window"
 	kBoundTime           key = "bound_time"
+	kPlanValidators      key = "plan_validators"
+	kPlanHooks           key = "plan_hooks"
+	kMethodPlugin        key = "method_plugin"
 	kAcceptCheck         key = "accept_check"
 	kRowsCounted         key = "rows_counted"
 	kAcceptPrimary       key = "accept_primary"
@@ -285,6 +288,7 @@ const (
 	kCancelText    key = "cancel_text"
 	kGaveBack      key = "gave_back"
 	kSettingOpen   key = "setting_open"
+	kNodeOpen      key = "node_open"
 
 	// Answers to one person.
 	kYouApproved         key = "you_approved"
@@ -336,6 +340,8 @@ const (
 	kThreadStepUnknown key = "thread_step_unknown"
 	kSettingChanged    key = "setting_changed"
 	kSettingRestored   key = "setting_restored"
+	kNodeOut           key = "node_out"
+	kNodeIn            key = "node_in"
 	kTableDone         key = "table_done"
 	kTableAdopted      key = "table_adopted"
 	kTablesDone        key = "tables_done"

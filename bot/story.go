@@ -281,6 +281,9 @@ func (s *scene) setting() ([]Post, error) {
 	if s.e.Kind == engine.EventSettingRestored {
 		k = kSettingRestored
 	}
+	if hook, ok := engine.HookOf(c); ok {
+		k, c.Name = map[key]key{kSettingChanged: kNodeOut, kSettingRestored: kNodeIn}[k], hook
+	}
 	return s.said(k, args{"name": code(c.Name), "host": code(s.job.Host), "before": code(c.Before), "after": code(c.After)})
 }
 

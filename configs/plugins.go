@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -157,12 +156,14 @@ func checkCommand(command []string) error {
 		return fmt.Errorf("%s is no program; chmod +x makes a file one", path)
 	}
 	for _, file := range command {
-		real, err := filepath.EvalSymlinks(file)
+		target, err := filepath.EvalSymlinks(file)
 		if !filepath.IsAbs(file) || err != nil {
 			continue // an argument that is no file
 		}
-		if err := errors.Join(closed(file), closed(real)); err != nil {
-			return err
+		for _, at := range []string{target, file} {
+			if err := closed(at); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

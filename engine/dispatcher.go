@@ -17,6 +17,8 @@ import (
 )
 
 // Options are the parts a Dispatcher needs. Durations have the defaults named here.
+//
+// long: it is where the engine is wired, each part named once.
 type Options struct {
 	Journal     Journal
 	Leases      Leases

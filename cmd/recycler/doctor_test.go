@@ -59,12 +59,19 @@ clusters:
 
 	require.NoError(t, c.Nodes[0].Exec(t.Context(), "REVOKE ALTER, BINLOG ADMIN ON *.* FROM recycler@'%'"))
 	require.NoError(t, c.WaitReplicated(t.Context()))
-	write("C0RANDOM", `      - {name: db-3, addr: "127.0.0.1:1"}`)
+	program := filepath.Join(dir, "plugin") // run by sh: a file just written may be busy
+	require.NoError(t, os.WriteFile(program, []byte(`printf '{"contract":1,"action":"hello","result":"ok","kind":"hook","version":"1.2"}'`), 0o600))
+	write("C0RANDOM", `      - {name: db-3, addr: "127.0.0.1:1"}
+plugins:
+  - {name: drain, kind: hook, command: [/bin/sh, `+program+`]}
+  - {name: other, kind: validator, command: [/bin/sh, `+program+`]}`)
 	code, out = doctor()
 	require.Equal(t, 1, code, out)
 	require.Contains(t, out, "GRANT ", "what is missing comes with the statement to run")
 	require.Contains(t, out, "BINLOG ADMIN")
 	require.Contains(t, out, "FAIL  db-3")
+	require.Regexp(t, "(?m)^ok    plugin drain +hook 1.2$", out)
+	require.Regexp(t, "(?m)^FAIL  plugin other +The plugin other is no validator: it says it is \"hook\".$", out)
 	require.Contains(t, out, "/invite", "the bot is not in #random")
 	require.Equal(t, 2, strings.Count(out, "rights"+strings.Repeat(" ", 17)), out)
 

@@ -72,7 +72,10 @@ func planBounds(b *builder, p engine.Plan) {
 		b.context(b.l.say(kLeftOut, args{"name": code(x.Name), "why": plain(clip(x.Reason, 300))})...)
 	}
 	if !p.Bounds.Window.IsZero() {
-		b.context(b.l.say(kBoundWindow, args{"window": plain(p.Bounds.Window.String())})...)
+		b.context(b.l.say(kBoundWindow, args{"window": plain(b.l.window(p.Bounds.Window))})...)
+	}
+	if !p.Bounds.Until.IsZero() {
+		b.context(b.l.say(kBoundUntil, args{"at": when(p.Bounds.Until)})...)
 	}
 	if p.Bounds.Time > 0 {
 		b.context(b.l.say(kBoundTime, args{"time": plain(b.l.span(p.Bounds.Time))})...)
@@ -187,4 +190,21 @@ func policyWords(l Locale, p engine.Policy) string {
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// window is a maintenance window in words.
+func (l Locale) window(w engine.Window) string {
+	zone := w.Zone
+	if zone == "" {
+		zone = "UTC"
+	}
+	text := w.From + "-" + w.To + " " + zone
+	if len(w.Days) == 0 {
+		return text
+	}
+	days := make([]string, len(w.Days))
+	for i, d := range w.Days {
+		days[i] = l.text(key("day_"+d), nil)
+	}
+	return l.text(kWindowDays, args{"window": plain(text), "days": plain(strings.Join(days, l.text(kListDays, nil)))})
 }

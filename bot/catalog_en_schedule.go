@@ -10,7 +10,7 @@ var englishSchedules = map[key]string{
 	kFlagMaxBytes:         "rebuild at most this much, as it is on disk",
 	kFlagCron:             "when: minute, hour, day, month, weekday",
 	kFlagZone:             "time zone of --cron",
-	kFlagWindow:           "how long after its time work may start tables",
+	kFlagWindow:           "how long after its time work may start tables, 4h; or in which hours, 22:00-06:00",
 	kFlagJitter:           "start up to this much later, the same for one run",
 	kFlagLead:             "how long before its time a run is announced",
 	kFlagMissed:           "runs missed while I was away: skip, or once",

@@ -33,4 +33,17 @@ var englishScreens = map[key]string{
 	kFormCluster:   "{cluster} · the whole cluster",
 	kFormFlags:     "Options",
 	kFormFlagsHint: "As in the command, for example: --min-share 20% --window 22:00-06:00",
+
+	kFlagHours:  "hours in which tables are started, inside the cluster's maintenance window; a zone may follow: 22:00-06:00@Europe/Berlin",
+	kFlagUntil:  "no table is started that is not expected to end by then",
+	kBoundUntil: "Tables start only if they should end by {at}.",
+	kListDays:   ", ",
+	kWindowDays: "{window} on {days}",
+	kDayMon:     "Mon",
+	kDayTue:     "Tue",
+	kDayWed:     "Wed",
+	kDayThu:     "Thu",
+	kDayFri:     "Fri",
+	kDaySat:     "Sat",
+	kDaySun:     "Sun",
 }

@@ -62,7 +62,7 @@ func TestCatalogIsComplete(t *testing.T) {
 
 func TestChineseIsChinese(t *testing.T) {
 	t.Parallel()
-	same := []key{kListComma, kFullStop, kHomeSlot, kNoticeInfo, kComment, kVersion, kFrom}
+	same := []key{kListComma, kFullStop, kListDays, kHomeSlot, kNoticeInfo, kComment, kVersion, kFrom}
 	for k, s := range chinese {
 		if slices.Contains(same, k) {
 			continue

@@ -10,7 +10,7 @@ var chineseSchedules = map[key]string{
 	kFlagMaxBytes:         "最多重建这么多数据（按磁盘占用计）",
 	kFlagCron:             "执行时间：分 时 日 月 周",
 	kFlagZone:             "--cron 所用的时区",
-	kFlagWindow:           "到点之后多长时间内可以开始处理表",
+	kFlagWindow:           "到点之后多长时间内可以开始处理表，如 4h；或只在哪些时段，如 22:00-06:00",
 	kFlagJitter:           "最多推迟这么久开始，同一次执行固定不变",
 	kFlagLead:             "提前多久预告并请求审批",
 	kFlagMissed:           "停机期间错过的执行：skip 跳过，once 补一次",

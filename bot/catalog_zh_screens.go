@@ -32,4 +32,17 @@ var chineseScreens = map[key]string{
 	kFormCluster:   "{cluster} · 整个集群",
 	kFormFlags:     "选项",
 	kFormFlagsHint: "与命令行相同，例如：--min-share 20% --window 22:00-06:00",
+
+	kFlagHours:  "只在这些时段开始处理表，须在集群维护窗口之内；可加时区，如 22:00-06:00@Asia/Shanghai",
+	kFlagUntil:  "预计到此时不能完成的表不再开始",
+	kBoundUntil: "仅当预计能在 {at} 前完成时才开始处理表。",
+	kListDays:   "、",
+	kWindowDays: "{window}，仅{days}",
+	kDayMon:     "周一",
+	kDayTue:     "周二",
+	kDayWed:     "周三",
+	kDayThu:     "周四",
+	kDayFri:     "周五",
+	kDaySat:     "周六",
+	kDaySun:     "周日",
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"mysql-recycler/engine"
 	"mysql-recycler/engine/rebuild"
 )
 
@@ -99,6 +100,8 @@ type Select struct {
 	MaxTables int   // the biggest gains are kept
 	MaxBytes  int64 // to be rebuilt, as they are on disk
 	DryRun    bool
+	Window    engine.Window // hours of the day in which tables are started
+	Until     string        // 06:00 or 06:00@Asia/Shanghai: until when tables may be started, the next time it is so late
 }
 
 // flag is one option of the grammar. get answers nil when it is not set.
@@ -110,6 +113,7 @@ type flag struct {
 	help    key
 	set     func(l *Line, value string) bool
 	get     func(l Line) []string
+	near    func(value string) string // the valid value that was probably meant; may be nil
 }
 
 var (
@@ -146,6 +150,12 @@ var flags = []flag{
 	{name: "max-bytes", verbs: planning, example: "200GB", help: kFlagMaxBytes,
 		set: func(l *Line, v string) bool { return assign(&l.Select.MaxBytes, v, parseSize) },
 		get: func(l Line) []string { return one(l.Select.MaxBytes > 0, formatSize(l.Select.MaxBytes)) }},
+	{name: "window", verbs: []Verb{VerbPlan, VerbRun}, example: "22:00-06:00", help: kFlagHours, near: nearWindow,
+		set: func(l *Line, v string) bool { return assign(&l.Select.Window, v, parseWindow) },
+		get: func(l Line) []string { return one(!l.Select.Window.IsZero(), formatWindow(l.Select.Window)) }},
+	{name: "until", verbs: []Verb{VerbPlan, VerbRun}, example: "06:00", help: kFlagUntil, near: nearUntil,
+		set: func(l *Line, v string) bool { return assign(&l.Select.Until, v, parseUntil) },
+		get: func(l Line) []string { return one(l.Select.Until != "", l.Select.Until) }},
 	{name: "cron", verbs: scheduling, example: `"0 2 * * sun"`, help: kFlagCron,
 		set: func(l *Line, v string) bool { return assign(&l.Plan.Timing.Cron, v, parseCron) },
 		get: func(l Line) []string { return one(l.Plan.Timing.Cron != "", l.Plan.Timing.Cron) }},
@@ -153,7 +163,10 @@ var flags = []flag{
 		set: func(l *Line, v string) bool { return assign(&l.Plan.Timing.Zone, v, parseZone) },
 		get: func(l Line) []string { return one(l.Plan.Timing.Zone != "", l.Plan.Timing.Zone) }},
 	{name: "window", verbs: scheduling, example: "4h", help: kFlagWindow,
-		set: func(l *Line, v string) bool { return assign(&l.Plan.Timing.Window, v, parseWait) },
+		near: nearWindow,
+		set: func(l *Line, v string) bool {
+			return assign(&l.Plan.Timing.Window, v, parseWait) || assign(&l.Select.Window, v, parseWindow)
+		},
 		get: func(l Line) []string { return one(l.Plan.Timing.Window > 0, l.Plan.Timing.Window.String()) }},
 	{name: "jitter", verbs: scheduling, example: "10m", help: kFlagJitter,
 		set: func(l *Line, v string) bool { return assign(&l.Plan.Timing.Jitter, v, parseWait) },

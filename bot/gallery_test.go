@@ -135,6 +135,11 @@ func (g *gallery) run(t *testing.T) {
 	w := g.w
 	g.says(g.me, "run db-prod-3 --schema shop")
 	g.look("run asked")
+	w.settings.Bounds.Window = engine.Window{From: "22:00", To: "06:00", Zone: "Asia/Shanghai", Days: []string{"sat", "sun"}}
+	g.says(g.me, "plan db-prod-3 --window 23:00-05:00 --until 04:00")
+	g.says(g.me, "plan db-prod-3 --window 20:00-05:00")
+	g.says(g.me, "plan db-prod-3 --window 22.00-05.00")
+	w.settings.Bounds.Window = engine.Window{}
 	id := w.requests[len(w.requests)-1].ID
 	for _, action := range []string{ActionDeny, ActionApproveNote} {
 		g.clicks(bob, id+"/card", action)

@@ -31,4 +31,17 @@ const (
 	kFormCluster   key = "form_cluster"
 	kFormFlags     key = "form_flags"
 	kFormFlagsHint key = "form_flags_hint"
+
+	kFlagHours  key = "flag_hours"
+	kFlagUntil  key = "flag_until"
+	kBoundUntil key = "bound_until"
+	kListDays   key = "list_days"
+	kWindowDays key = "window_days"
+	kDayMon     key = "day_mon"
+	kDayTue     key = "day_tue"
+	kDayWed     key = "day_wed"
+	kDayThu     key = "day_thu"
+	kDayFri     key = "day_fri"
+	kDaySat     key = "day_sat"
+	kDaySun     key = "day_sun"
 )

@@ -116,6 +116,12 @@ func (p *parser) flag(t token, name, value string, given bool) error {
 		return nil
 	}
 	m := p.misread(kBadValue, t, args{"flag": code("--" + f.name), "value": code(clip(value, 80))})
+	if f.near != nil {
+		m.Near = f.near(value)
+	}
+	if m.Near != "" {
+		f.example = quote(m.Near)
+	}
 	m.Example = p.example(f)
 	return m
 }

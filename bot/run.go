@@ -80,10 +80,16 @@ func (b *Bot) plan(ctx context.Context, who asker, line Line) (engine.Plan, engi
 		return engine.Plan{}, t, err
 	}
 	s := line.Select
-	p, err := b.o.Planner.Plan(ctx, engine.PlanSpec{
+	spec := engine.PlanSpec{
 		Target: t, Filter: tablespace.Filter{Schemas: s.Schemas, Tables: s.Tables},
-		Mode: s.Mode, MinGain: s.MinBytes, MinShare: s.MinShare, Parallel: s.Parallel, MaxLag: s.MaxLag,
-	})
+		Mode: s.Mode, MinGain: s.MinBytes, MinShare: s.MinShare, Parallel: s.Parallel, MaxLag: s.MaxLag, Window: s.Window,
+	}
+	if s.Until != "" {
+		if spec.Until, err = nextTime(s.Until, t.Settings.Bounds.Window.Zone, b.o.Tuning.Now()); err != nil {
+			return engine.Plan{}, t, err
+		}
+	}
+	p, err := b.o.Planner.Plan(ctx, spec)
 	keepBiggest(&p, s)
 	var no *engine.Problem
 	if err == nil || (errors.As(err, &no) && no.Code == "nothing_to_do") {

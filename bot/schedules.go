@@ -274,6 +274,9 @@ func (b *Bot) PlanFor(ctx context.Context, s approvals.Schedule) (engine.Plan, e
 	if err != nil {
 		return engine.Plan{}, fmt.Errorf("read the command of %s: %w", s.ID, err)
 	}
+	if line.Select.Window.Zone == "" && !line.Select.Window.IsZero() {
+		line.Select.Window.Zone = s.Timing.Zone // its hours are of the same place as its times
+	}
 	p, _, err := b.plan(ctx, asker{user: s.Actor(), channel: s.Channel}, line)
 	var m *Misread // a table that is gone is no slip of the pen here
 	if errors.As(err, &m) {

@@ -15,6 +15,7 @@ type Bounds struct {
 	Bytes  int64         `json:"bytes,omitempty"`   // to be rebuilt, as they are on disk
 	Time   time.Duration `json:"time,omitempty"`    // since a host's job started; no table is started after it
 	Window Window        `json:"window,omitzero"`
+	Until  time.Time     `json:"until,omitzero"` // no table is started that is not expected to end by then
 }
 
 // Window is a maintenance window that opens every day, or on some days of the week. A table is
@@ -145,6 +146,9 @@ func (r *run) outOfBounds(s *Step) string {
 	b := r.job.Plan.Bounds
 	if since := r.o.Now().Sub(r.began); b.Time > 0 && since > b.Time {
 		return fmt.Sprintf("the job may start tables for %s, which are over", b.Time)
+	}
+	if need := r.expected(s); !b.Until.IsZero() && r.o.Now().Add(need).After(b.Until) {
+		return fmt.Sprintf("it would take about %s and not end by %s", need.Round(time.Minute), b.Until.Format("Mon 15:04 MST"))
 	}
 	if b.Window.IsZero() {
 		return ""

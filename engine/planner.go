@@ -32,7 +32,7 @@ type Planner struct {
 }
 
 // Plan builds the plan, or a *Problem that says why there is none: no_snapshot, stale_snapshot,
-// unknown_host, primary_refused, host_refused, nothing_to_do. A cluster is planned over all its
+// unknown_host, primary_refused, host_refused, nothing_to_do, outside_window. A cluster is planned over all its
 // replicas.
 func (p *Planner) Plan(ctx context.Context, s PlanSpec) (Plan, error) {
 	if s.Target.Host.Name == "" {
@@ -44,6 +44,9 @@ func (p *Planner) Plan(ctx context.Context, s PlanSpec) (Plan, error) {
 	}
 	plan := p.frame(s)
 	plan.Hosts, plan.Snapshot = []HostPlan{hp}, d.At
+	if err := p.hours(s, &plan.Bounds); err != nil {
+		return Plan{}, err
+	}
 	return plan, p.bound(&plan)
 }
 

@@ -16,4 +16,6 @@ type PlanSpec struct {
 	MinShare float64
 	Parallel int
 	MaxLag   time.Duration
+	Window   Window    // narrows the cluster's; without days it has the cluster's, without zone the cluster's
+	Until    time.Time // no table is started that is not expected to end by then; zero: any time
 }

@@ -53,6 +53,9 @@ func (p *Planner) rolling(ctx context.Context, s PlanSpec) (Plan, error) {
 	if len(plan.Hosts) == 0 {
 		return Plan{}, nobody(cluster, plan.Left)
 	}
+	if err := p.hours(s, &plan.Bounds); err != nil {
+		return Plan{}, err
+	}
 	return plan, p.bound(&plan)
 }
 

@@ -100,7 +100,7 @@ func (d *Dispatcher) Run(ctx context.Context, jobID string) error {
 		r.began = d.o.Now()
 	}
 	err = r.walk(ctx)
-	d.o.Live.clear(jobID)
+	d.o.Live.Clear(jobID)
 	return errors.Join(err, d.release(ctx, lease))
 }
 

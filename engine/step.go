@@ -195,7 +195,7 @@ func (r *run) hooks(ctx context.Context, h *host, s *Step) rebuild.Hooks {
 			return r.await(ctx, h, s, s.Plan.Method.StopSQL)
 		},
 		Progress: func(p rebuild.Progress) {
-			r.o.Live.set(r.job.ID, LiveStep{Seq: s.Seq, Table: s.Plan.Schema + "." + s.Plan.Table, Progress: p})
+			r.o.Live.Set(r.job.ID, LiveStep{Seq: s.Seq, Table: s.Plan.Schema + "." + s.Plan.Table, Progress: p})
 		},
 	}
 }

@@ -44,6 +44,9 @@
 // Lists read figures, not steps, and a clause for only what was asked: a test shows with EXPLAIN that
 // nothing behind a screen reads a big table from end to end.
 //
+// Progress of running jobs reaches other processes through one row a job that is written over; it is
+// no fact, and who reads it believes it for some seconds.
+//
 // # What it does not do
 //
 // It decides nothing about people or servers, it renders nothing, and it knows no chat platform.

@@ -165,11 +165,11 @@ func usedOf(t *testing.T, db *DB) (used int64) {
 }
 
 // rowsOf counts the rows of every table.
-func rowsOf(t *testing.T, db *DB) map[string]int64 {
+func rowsOf(t *testing.T, db *DB, more ...string) map[string]int64 {
 	t.Helper()
 	n := map[string]int64{}
 	require.NoError(t, db.Read(t.Context(), func(ctx context.Context, tx Tx) error {
-		for _, table := range transferred {
+		for _, table := range append(more, transferred...) {
 			var rows int64
 			if err := tx.QueryRow(ctx, "SELECT COUNT(*) FROM "+table).Scan(&rows); err != nil {
 				return err

@@ -39,6 +39,7 @@ type app struct {
 	api     *api.Server // nil: there is none
 
 	dispatcher *engine.Dispatcher
+	live       *engine.Live
 	active     atomic.Bool // this process is the active bot
 }
 
@@ -86,7 +87,7 @@ func (a *app) wire(t *targets) error {
 		return err
 	}
 	journal.HandTo(a.queue.Enqueue)
-	a.dispatcher = dispatcher
+	a.dispatcher, a.live = dispatcher, live
 	a.stores = stores{
 		requests: storage.NewRequests(a.db, a.queue.Enqueue, t.region), facts: storage.NewFacts(a.db),
 		outbox: storage.NewOutbox(a.db), inbox: storage.NewInbox(a.db),
@@ -172,6 +173,7 @@ func (a *app) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.beBot(ctx) })
 	g.Go(func() error { return a.serveAPI(ctx) })
+	g.Go(func() error { return a.sharing(ctx) })
 	if a.config.Node.Has(configs.RoleWorker) {
 		g.Go(func() error { return a.sweeping(ctx) })
 	}

@@ -42,10 +42,10 @@ type Options struct {
 	Live      Live
 	Outbox    Outbox
 	Responder Responder
-	Directory approvals.Directory // names and languages of people
-	Channels  map[string]Channel  // by channel id
-	Schedules Schedules           // nil: there are none here
-	Changed   func()              // told when people's own pages may show something new; may be nil
+	Directory approvals.Directory       // names and languages of people
+	Channels  func() map[string]Channel // by channel id, as configured now; nil: all are for all clusters
+	Schedules Schedules                 // nil: there are none here
+	Changed   func()                    // told when people's own pages may show something new; may be nil
 	Tuning    Tuning
 	Log       *zap.Logger
 }
@@ -108,6 +108,9 @@ func New(o Options) *Bot {
 	if o.Changed == nil {
 		o.Changed = func() {}
 	}
+	if o.Channels == nil {
+		o.Channels = func() map[string]Channel { return nil }
+	}
 	return &Bot{o: o, waits: waits{by: map[string]wait{}}, wake: make(chan struct{}, 1)}
 }
 
@@ -124,7 +127,7 @@ func (b *Bot) Wake() {
 
 // shared is the language of what everybody in a channel sees.
 func (b *Bot) shared(channel string) Locale {
-	if c, ok := b.o.Channels[channel]; ok && c.Locale != "" {
+	if c, ok := b.o.Channels()[channel]; ok && c.Locale != "" {
 		return c.Locale
 	}
 	return English

@@ -208,18 +208,19 @@ func (b *Bot) target(who asker, name string) (engine.Target, error) {
 // allowed says whether a cluster may be worked on from a channel. Clusters listed under the empty
 // channel have no channel of their own and are worked on from everywhere.
 func (b *Bot) allowed(channel, cluster string) bool {
-	if len(b.o.Channels) == 0 {
+	all := b.o.Channels()
+	if len(all) == 0 {
 		return true
 	}
-	c, ok := b.o.Channels[channel]
-	return (ok && len(c.Clusters) == 0) || slices.Contains(c.Clusters, cluster) || slices.Contains(b.o.Channels[""].Clusters, cluster)
+	c, ok := all[channel]
+	return (ok && len(c.Clusters) == 0) || slices.Contains(c.Clusters, cluster) || slices.Contains(all[""].Clusters, cluster)
 }
 
 // channelOf is the channel a cluster's cards go to when nobody named one: the first of those
 // configured for it.
 func (b *Bot) channelOf(cluster string) string {
 	best := ""
-	for id, c := range b.o.Channels {
+	for id, c := range b.o.Channels() {
 		if slices.Contains(c.Clusters, cluster) && (best == "" || id < best) {
 			best = id
 		}

@@ -76,9 +76,11 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 			Policy: func(string) approvals.Policy {
 				return approvals.Policy{Users: []string{bob.ID, carol.ID, alice.ID}, MinApprovals: w.minimum}
 			}}),
-		Channels: map[string]Channel{"C1": {Clusters: []string{"shop"}}, "CZH": {Locale: Chinese, Clusters: []string{"shop"}}, "COTHER": {Clusters: []string{"crm"}}},
-		Tuning:   Tuning{Version: "1.2.3", BigTable: 1 << 30, Poll: time.Millisecond, ProgressEvery: time.Millisecond, Now: clock},
-		Log:      zaptest.NewLogger(t),
+		Channels: func() map[string]Channel {
+			return map[string]Channel{"C1": {Clusters: []string{"shop"}}, "CZH": {Locale: Chinese, Clusters: []string{"shop"}}, "COTHER": {Clusters: []string{"crm"}}}
+		},
+		Tuning: Tuning{Version: "1.2.3", BigTable: 1 << 30, Poll: time.Millisecond, ProgressEvery: time.Millisecond, Now: clock},
+		Log:    zaptest.NewLogger(t),
 	}
 	for _, c := range change {
 		c(&o)

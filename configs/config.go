@@ -9,19 +9,19 @@ type Config struct {
 	Storage   Storage   `yaml:"storage"`
 	Node      Node      `yaml:"node"`
 	Log       Log       `yaml:"log"`
-	Language  Language  `yaml:"language"`
-	Approvals Approvals `yaml:"approvals"`
+	Language  Language  `yaml:"language" reload:"live"`
+	Approvals Approvals `yaml:"approvals" reload:"live"`
 	Engine    Engine    `yaml:"engine"`
 	API       API       `yaml:"api"`
-	Alerts    Alerts    `yaml:"alerts"`
-	Schedules Schedules `yaml:"schedules"`
+	Alerts    Alerts    `yaml:"alerts" reload:"live"`
+	Schedules Schedules `yaml:"schedules" reload:"live"`
 	Backup    Backup    `yaml:"backup"`
 	// MySQL is how servers are reached, unless their cluster says otherwise.
-	MySQL MySQL `yaml:"mysql"`
+	MySQL MySQL `yaml:"mysql" reload:"live"`
 	// Plugins are programs of others that take part in jobs.
 	Plugins []Plugin `yaml:"plugins"`
 	// Clusters are the only servers that can be named, reached or changed.
-	Clusters []Cluster `yaml:"clusters"`
+	Clusters []Cluster `yaml:"clusters" reload:"live"`
 }
 
 // Slack is the chat side.
@@ -85,7 +85,7 @@ type Node struct {
 // Log is what the process writes to standard error.
 type Log struct {
 	// Level is debug, info, warn or error; RECYCLER_LOG_LEVEL overrides it. Defaults to "info".
-	Level string `yaml:"level"`
+	Level string `yaml:"level" reload:"live"`
 	// Format is json (one object a line) or console (for reading). Defaults to "json".
 	Format string `yaml:"format"`
 }
@@ -127,7 +127,7 @@ type Engine struct {
 	// Workers is how many hosts of one region are worked on at once by this process. Defaults to 4.
 	Workers int `yaml:"workers"`
 	// SnapshotMaxAge is the age up to which a discovery can make a plan. Defaults to "24h".
-	SnapshotMaxAge time.Duration `yaml:"snapshot_max_age"`
+	SnapshotMaxAge time.Duration `yaml:"snapshot_max_age" reload:"live"`
 	// LeaseTTL is how long a worker owns a job without renewing; it renews every third of it.
 	// Defaults to "15s".
 	LeaseTTL time.Duration `yaml:"lease_ttl"`

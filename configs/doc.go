@@ -19,5 +19,6 @@
 // # What it does not do
 //
 // It opens no connection, resolves no name and knows no other package of this program: cmd turns a
-// Config into the settings each package wants. It does not watch the file.
+// Config into the settings each package wants. It does not watch the file; Files says what to watch,
+// and the tag reload of a field whether a running process takes a change of it.
 package configs

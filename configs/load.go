@@ -42,21 +42,27 @@ func Variables() map[string]string {
 // the whole configuration, checked, or an *Error with every mistake. Secret files are read and
 // must be there; paths in the file are relative to its folder.
 func Load(path string, env []string, opts ...Option) (Config, error) {
+	cfg, _, err := load(path, env, opts...)
+	return cfg, err
+}
+
+func load(path string, env []string, opts ...Option) (Config, origins, error) {
 	k := koanf.New(delim)
 	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
-		return Config{}, readError(path, err)
+		return Config{}, origins{}, readError(path, err)
 	}
-	cfg, m := build(k, path, env, opts...)
+	from := origins{file: k.Raw()}
+	cfg, m := build(k, path, env, &from, opts...)
 	if len(m) > 0 {
-		return Config{}, &Error{File: path, Mistakes: m}
+		return Config{}, from, &Error{File: path, Mistakes: m}
 	}
-	return cfg, nil
+	return cfg, from, nil
 }
 
 // build decodes, inherits, reads secret files and validates, noting every mistake.
-func build(k *koanf.Koanf, path string, environ []string, opts ...Option) (Config, mistakes) {
+func build(k *koanf.Koanf, path string, environ []string, from *origins, opts ...Option) (Config, mistakes) {
 	var m mistakes
-	overlay(&m, k, environ)
+	from.variables = overlay(&m, k, environ)
 	cfg := Defaults()
 	decode(&m, "", k.Raw(), reflect.ValueOf(&cfg).Elem())
 	for _, opt := range opts {
@@ -85,8 +91,9 @@ func readError(path string, err error) error {
 }
 
 // overlay lays the environment over the file. A variable also beats its sibling in the file: a
-// token in the environment makes the file's bot_token_file void, and the other way round.
-func overlay(m *mistakes, k *koanf.Koanf, environ []string) {
+// token in the environment makes the file's bot_token_file void, and the other way round. It returns
+// the variables by their keys.
+func overlay(m *mistakes, k *koanf.Koanf, environ []string) map[string]string {
 	given := map[string]string{}
 	vars := Variables()
 	provider := env.Provider(delim, env.Opt{
@@ -104,7 +111,7 @@ func overlay(m *mistakes, k *koanf.Koanf, environ []string) {
 	values, err := provider.Read()
 	if err != nil {
 		m.err("environment", err)
-		return
+		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		sibling, isFile := strings.CutSuffix(name, "_FILE")
@@ -119,6 +126,11 @@ func overlay(m *mistakes, k *koanf.Koanf, environ []string) {
 		}
 	}
 	m.err("environment", k.Load(fixed(values), nil))
+	byKey := map[string]string{}
+	for name, key := range given {
+		byKey[key] = name
+	}
+	return byKey
 }
 
 // fixed is a koanf provider of a map that is already read.
@@ -135,22 +147,25 @@ func (c *Config) anchor(dir string) {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
-	at := func(paths ...*string) {
-		for _, p := range paths {
-			if *p != "" && !filepath.IsAbs(*p) {
-				*p = filepath.Join(dir, *p)
-			}
+	for _, p := range append(c.paths(), &c.Engine.Cache.Dir, &c.Backup.Folder) {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
 		}
 	}
-	at(&c.Slack.BotTokenFile, &c.Slack.AppTokenFile, &c.Storage.URLFile, &c.API.TLSCert, &c.API.TLSKey, &c.Engine.Cache.Dir, &c.Backup.Folder)
+}
+
+// paths are all fields that name a file.
+func (c *Config) paths() []*string {
+	out := []*string{&c.Slack.BotTokenFile, &c.Slack.AppTokenFile, &c.Storage.URLFile, &c.API.TLSCert, &c.API.TLSKey,
+		&c.MySQL.PasswordFile, &c.MySQL.TLS.CA, &c.MySQL.TLS.Cert, &c.MySQL.TLS.Key}
 	for i := range c.Plugins {
-		at(&c.Plugins[i].TokenFile)
+		out = append(out, &c.Plugins[i].TokenFile)
 	}
-	at(&c.MySQL.PasswordFile, &c.MySQL.TLS.CA, &c.MySQL.TLS.Cert, &c.MySQL.TLS.Key)
 	for i := range c.Clusters {
 		l := &c.Clusters[i]
-		at(&l.MySQL.PasswordFile, &l.MySQL.TLS.CA, &l.MySQL.TLS.Cert, &l.MySQL.TLS.Key, &l.External.TokenFile)
+		out = append(out, &l.MySQL.PasswordFile, &l.MySQL.TLS.CA, &l.MySQL.TLS.Cert, &l.MySQL.TLS.Key, &l.External.TokenFile)
 	}
+	return out
 }
 
 // readSecrets fills the tokens that are in files. Passwords are only tried: MySQL.Secret reads

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/plugin"
 	"mysql-recycler/engine/throttle"
@@ -67,14 +68,16 @@ var (
 	errFinished  = errors.New("the job ended")
 )
 
-// run is one job being walked by this process.
+// run is one job being walked by this process. Its guard and its access are those of the
+// configuration it began with: a reload in its middle neither loosens the one nor moves the other.
 type run struct {
 	*Dispatcher
-	job   Job
-	lease Lease
-	guard *guard.Guard
-	log   *zap.Logger
-	wish  *wish
+	job    Job
+	lease  Lease
+	guard  *guard.Guard
+	access *dbconn.Access // nil: the cluster is not configured
+	log    *zap.Logger
+	wish   *wish
 
 	known sync.Mutex // guards job.Settings
 
@@ -95,13 +98,19 @@ func (d *Dispatcher) Run(ctx context.Context, jobID string) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("load %s: %w", jobID, err), d.release(ctx, lease))
 	}
-	r := &run{Dispatcher: d, job: job, lease: lease, guard: d.o.Guards(job.Cluster), log: d.o.Log.With(zap.String("job", jobID)), wish: newWish(job)}
+	r := d.begin(job, lease, newWish(job))
 	if r.began = job.Started; r.began.IsZero() {
 		r.began = d.o.Now()
 	}
 	err = r.walk(ctx)
 	d.o.Live.Clear(jobID)
 	return errors.Join(err, d.release(ctx, lease))
+}
+
+// begin makes the run of a job.
+func (d *Dispatcher) begin(job Job, l Lease, w *wish) *run {
+	return &run{Dispatcher: d, job: job, lease: l, guard: d.o.Guards(job.Cluster), access: d.o.Targets.Access(job.Cluster),
+		log: d.o.Log.With(zap.String("job", job.ID)), wish: w}
 }
 
 // release ends a lease even when the run's own context is over; one that was taken over is no error.

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,6 +11,8 @@ import (
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
+	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/mysqltest"
 )
 
@@ -98,18 +101,45 @@ func TestPauseNowAndResume(t *testing.T) {
 	w := newWorld(t, "1+1", slow, small1)
 	w.discover("db-2")
 	id := w.recycle("db-2", w.plan("db-2"))
+	reloaded := &reloadable{world: w}
+	w.options.Targets, w.options.Guards = reloaded, reloaded.guard
+	w.dispatcher = engine.NewDispatcher(w.options)
 	end := w.background(t.Context(), id)
 	w.running(1)
 	_, err := w.facts.Want(t.Context(), id, engine.WantPauseNow, alice)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return w.job(id).State == engine.JobPaused }, 20*time.Second, 10*time.Millisecond)
 	require.Zero(t, w.ours(1))
+	// Meanwhile the cluster is taken out of the configuration, and with it its guard: the run goes on
+	// with those it began with.
+	reloaded.gone.Store(true)
 	_, err = w.facts.Want(t.Context(), id, engine.WantRun, bob)
 	require.NoError(t, err)
 	require.NoError(t, end())
 	j := w.job(id)
 	require.Equal(t, engine.JobSucceeded, j.State, j.Reason)
 	require.Equal(t, 2, j.Steps[0].Runs)
+}
+
+// reloadable is a configuration that changes under a running job.
+type reloadable struct {
+	*world
+	gone atomic.Bool
+}
+
+// Access implements engine.Targets.
+func (r *reloadable) Access(cluster string) *dbconn.Access {
+	if r.gone.Load() {
+		return nil
+	}
+	return r.world.Access(cluster)
+}
+
+func (r *reloadable) guard(string) *guard.Guard {
+	if r.gone.Load() {
+		return guard.New() // allows nothing, so whoever asks it is found out
+	}
+	return guard.Default(guard.ExternalConfig{})
 }
 
 // A shutdown leaves the statement to the server; the next run watches it to its end and adopts it.

@@ -162,6 +162,8 @@ const (
 	EventSettingChanged    EventKind = "setting.changed"
 	EventSettingRestored   EventKind = "setting.restored"
 	EventDiscovered        EventKind = "discovery.completed"
+	EventConfigReloaded    EventKind = "config.reloaded" // of a process, belongs to no request; data: storage.Reload
+	EventConfigRefused     EventKind = "config.refused"  // the same; its mistakes say why
 )
 
 // Event is one row of the append-only log.

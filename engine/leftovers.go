@@ -43,12 +43,12 @@ func (d *Dispatcher) sweep(ctx context.Context, jobID string) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepLimit)
 	defer cancel()
 	return d.leased(ctx, jobID, func(r *run) error {
-		access, i := d.o.Targets.Access(r.job.Cluster), r.hostIndex()
-		if access == nil || i < 0 {
+		i := r.hostIndex()
+		if r.access == nil || i < 0 {
 			return nil // no longer configured: nobody may send credentials there
 		}
-		h := &host{plan: r.job.Plan.Hosts[i], access: access}
-		s, err := access.Open(ctx, h.plan.Addr)
+		h := &host{plan: r.job.Plan.Hosts[i], access: r.access}
+		s, err := r.access.Open(ctx, h.plan.Addr)
 		if err != nil {
 			return fmt.Errorf("open %s: %w", h.plan.Name, err)
 		}
@@ -69,8 +69,7 @@ func (d *Dispatcher) leased(ctx context.Context, jobID string, f func(*run) erro
 	}
 	job, err := d.o.Journal.Job(ctx, jobID)
 	if err == nil && job.State.Final() {
-		r := &run{Dispatcher: d, job: job, lease: lease, guard: d.o.Guards(job.Cluster), log: d.o.Log.With(zap.String("job", jobID)), wish: newWish(Job{Wanted: WantRun})}
-		err = f(r)
+		err = f(d.begin(job, lease, newWish(Job{Wanted: WantRun})))
 	}
 	return errors.Join(err, d.release(ctx, lease))
 }

@@ -47,7 +47,7 @@ func (h *host) look(ctx context.Context) error {
 
 // reach opens the host and walks its cluster, waiting for a server that is away for a while.
 func (r *run) reach(ctx context.Context) (*host, error) {
-	access := r.o.Targets.Access(r.job.Cluster)
+	access := r.access
 	if access == nil {
 		return nil, &Problem{Code: "cluster_gone", Text: r.job.Cluster + " is no longer configured.", Next: "Add it back or ask again."}
 	}

@@ -13,11 +13,11 @@
 // # Who may do what
 //
 // A token has scopes: read looks, request asks for work and withdraws it, operate pauses, resumes
-// and cancels, review decides. Everything but read is done by a person: the token names a chat
-// user, who is looked up at each such call and must be a full member; a token without one only
-// reads, whatever its scopes say. So the requester of a request is a person whichever door was
-// used, and the second-person rule compares people and never tokens: somebody with three tokens
-// and a chat account is one person.
+// and cancels, review decides, admin shows and reloads the configuration. Everything but read is
+// done by a person: the token names a chat user, who is looked up at each such call and must be a
+// full member; a token without one only reads, whatever its scopes say. So the requester of a
+// request is a person whichever door was used, and the second-person rule compares people and
+// never tokens: somebody with three tokens and a chat account is one person.
 //
 // # Failure behaviour
 //

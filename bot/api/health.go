@@ -32,8 +32,8 @@ type Health struct {
 
 // Check is one part that was looked at.
 type Check struct {
-	Name   string `json:"name" enum:"storage,chat"`
-	Status string `json:"status" enum:"ok,failing"`
+	Name   string `json:"name" enum:"storage,chat,configuration"`
+	Status string `json:"status" enum:"ok,warning,failing"`
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -72,7 +72,7 @@ func (s *Server) healthRoutes() {
 
 // health looks at what the process needs.
 func (s *Server) health(ctx context.Context) Health {
-	h := Health{Status: "ok", Version: s.o.Version, Uptime: time.Since(s.started).Seconds()}
+	h := Health{Status: "ok", Version: s.o.Tuning.Version, Uptime: time.Since(s.started).Seconds()}
 	check := func(name, trouble string) {
 		c := Check{Name: name, Status: "ok", Detail: trouble}
 		if trouble != "" {
@@ -94,6 +94,13 @@ func (s *Server) health(ctx context.Context) Health {
 			trouble = "no socket is connected"
 		}
 		check("chat", trouble)
+	}
+	if s.o.Config != nil { // a refused file is a warning: the process works on with the one before
+		c := Check{Name: "configuration", Status: "ok"}
+		if m := s.o.Config.State().Mistakes; len(m) > 0 {
+			c.Status, c.Detail = "warning", "the last reload was refused: "+m[0]
+		}
+		h.Checks = append(h.Checks, c)
 	}
 	return h
 }

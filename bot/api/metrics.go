@@ -41,7 +41,7 @@ func newMetrics(s *Server) (*metrics, error) {
 		meter: newMeter(s.o.Facts, s.o.Log),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "recycler_build_info", Help: "The running version; always 1.",
-		ConstLabels: prometheus.Labels{"version": s.o.Version, "goversion": runtime.Version()}})
+		ConstLabels: prometheus.Labels{"version": s.o.Tuning.Version, "goversion": runtime.Version()}})
 	build.Set(1)
 	for _, c := range append([]prometheus.Collector{m.calls, m.latency, m.readers, m.drops, build, &asked{s}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})}, slices.Concat(m.meter.collectors(), s.o.Collectors)...) {
@@ -83,7 +83,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (a *asked) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{jobsNow, lastEvent, sockets, envelopes, messages} {
+	for _, d := range []*prometheus.Desc{jobsNow, lastEvent, sockets, envelopes, messages, configGood, configTime, configRead, configInfo, configWait} {
 		ch <- d
 	}
 }
@@ -105,6 +105,7 @@ func (a *asked) Collect(ch chan<- prometheus.Metric) {
 	if seq, err := a.s.o.Events.LastEvent(ctx); err == nil {
 		ch <- prometheus.MustNewConstMetric(lastEvent, prometheus.GaugeValue, float64(seq))
 	}
+	a.collectConfig(ch)
 	c := a.s.o.Chat()
 	gauge := func(d *prometheus.Desc, v int, label string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), label)

@@ -53,6 +53,7 @@ var statuses = map[string]int{
 	"unknown_target": http.StatusUnprocessableEntity, "ambiguous_host": http.StatusUnprocessableEntity,
 	"host_needed": http.StatusUnprocessableEntity, "not_a_request": http.StatusUnprocessableEntity,
 	"nothing_to_do": http.StatusUnprocessableEntity, "misread": http.StatusUnprocessableEntity,
+	"config_refused": http.StatusUnprocessableEntity,
 }
 
 // forPeople is an error that a person can act on.

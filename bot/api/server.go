@@ -72,27 +72,28 @@ type Options struct {
 	Keys      Keys
 	Directory approvals.Directory
 	Live      Live
+	Config    Configuration    // nil: there is none to show or reload
 	Chat      func() ChatStats // nil: there is no chat
 	// Fresh marks a context in which something is decided, so that groups are read afresh.
-	Fresh   func(context.Context) context.Context
-	Tuning  Tuning
-	Log     *zap.Logger
-	Version string
+	Fresh  func(context.Context) context.Context
+	Tuning Tuning
+	Log    *zap.Logger
 	// Collectors are what other parts of the process add to the metrics.
 	Collectors []prometheus.Collector
 }
 
 // Tuning is what the configuration and tests change. Zero values mean the defaults named here.
 type Tuning struct {
-	Rate        int              // calls a second of one token; bursts are twice that; 20
-	MaxBody     int64            // bytes; 64 KiB
-	OpenMetrics bool             // /metrics without a token
-	TLS         *tls.Certificate // nil: plain HTTP
-	Poll        time.Duration    // how often the event log is read; 250 ms
-	Slow        time.Duration    // how long one WebSocket message may take; 10 s
-	Recheck     time.Duration    // how often the token of an open WebSocket is looked up again; 30 s
-	Grace       time.Duration    // how long calls in hand may take at the end; 5 s
-	Ring        int              // newest events kept for readers; 4096
+	Version     string                  // of the program, for people
+	Rate        int                     // calls a second of one token; bursts are twice that; 20
+	MaxBody     int64                   // bytes; 64 KiB
+	OpenMetrics bool                    // /metrics without a token
+	TLS         func() *tls.Certificate // the certificate as it is now; nil: plain HTTP
+	Poll        time.Duration           // how often the event log is read; 250 ms
+	Slow        time.Duration           // how long one WebSocket message may take; 10 s
+	Recheck     time.Duration           // how often the token of an open WebSocket is looked up again; 30 s
+	Grace       time.Duration           // how long calls in hand may take at the end; 5 s
+	Ring        int                     // newest events kept for readers; 4096
 }
 
 func (t Tuning) withDefaults() Tuning {
@@ -157,7 +158,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // routes builds the tree of handlers.
 func (s *Server) routes() {
 	mux := http.NewServeMux()
-	c := huma.DefaultConfig("mysql-recycler", s.o.Version)
+	c := huma.DefaultConfig("mysql-recycler", s.o.Tuning.Version)
 	c.Info.Description = "Gives InnoDB disk space back in replication clusters, with a second person's approval. " +
 		"Errors are problems (RFC 9457) with a stable code."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/api/v1/openapi", "", ""
@@ -169,6 +170,7 @@ func (s *Server) routes() {
 	s.jobRoutes()
 	s.factRoutes()
 	s.healthRoutes()
+	s.configRoutes()
 	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which ours replace
 		delete(c.Components.Schemas.Map(), unused)
 	}
@@ -240,7 +242,8 @@ func (w *status) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // Run serves on l until ctx ends, then lets calls in hand end within the grace. It closes l.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	if cert := s.o.Tuning.TLS; cert != nil {
-		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*cert}, NextProtos: []string{"http/1.1"}})
+		newest := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert(), nil }
+		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: newest, NextProtos: []string{"http/1.1"}})
 	}
 	server := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,

@@ -27,7 +27,7 @@ func TestTLS(t *testing.T) {
 	leaf, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
 	w := newWorld()
-	_, url := serve(t, w, Tuning{TLS: &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}})
+	_, url := serve(t, w, Tuning{TLS: func() *tls.Certificate { return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key} }})
 	url = "https" + strings.TrimPrefix(url, "http")
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)

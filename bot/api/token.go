@@ -26,10 +26,11 @@ const (
 	Request Scope = "request" // ask for work, withdraw it
 	Operate Scope = "operate" // pause, resume, cancel
 	Review  Scope = "review"  // approve, deny
+	Admin   Scope = "admin"   // read and reload the configuration
 )
 
 // Scopes lists every scope.
-func Scopes() []Scope { return []Scope{Read, Request, Operate, Review} }
+func Scopes() []Scope { return []Scope{Read, Request, Operate, Review, Admin} }
 
 // Token is a caller. Its fields are those of storage.Token.
 type Token struct {

@@ -138,8 +138,8 @@ func serve(t *testing.T, w *world, tune Tuning) (*Server, string) {
 	if tune.Poll == 0 {
 		tune.Poll = 5 * time.Millisecond
 	}
-	tune.Rate = 10_000
-	s, err := New(Options{Facts: w, Lists: w, Events: w, Tokens: w, Keys: w, Chat: w.stats, Tuning: tune, Version: "v1.2.3", Log: zap.NewNop()})
+	tune.Rate, tune.Version = 10_000, "v1.2.3"
+	s, err := New(Options{Facts: w, Lists: w, Events: w, Tokens: w, Keys: w, Chat: w.stats, Tuning: tune, Log: zap.NewNop()})
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -69,7 +69,7 @@ func (s *Scheduler) Add(ctx context.Context, x approvals.Schedule) (bot.Schedule
 
 // complete fills in what a person left out.
 func (s *Scheduler) complete(t approvals.Timing) approvals.Timing {
-	d := s.o.Defaults
+	d := s.o.Defaults()
 	if t.Zone == "" {
 		t.Zone = d.Zone
 	}

@@ -65,10 +65,10 @@ type Options struct {
 	IDs      IDs
 	// Plan freezes what a schedule would do now; its refusals are *engine.Problem.
 	Plan     func(ctx context.Context, s approvals.Schedule) (engine.Plan, error)
-	Defaults approvals.Timing // of what a person left out
-	Every    time.Duration    // between two looks at the clock; 5 s
-	Now      func() time.Time // time.Now
-	Wake     func()           // called when there is something to tell; may be nil
+	Defaults func() approvals.Timing // as configured now, of what a person left out
+	Every    time.Duration           // between two looks at the clock; 5 s
+	Now      func() time.Time        // time.Now
+	Wake     func()                  // called when there is something to tell; may be nil
 	Log      *zap.Logger
 }
 

@@ -23,15 +23,15 @@ import (
 // loses nor repeats what was taken; between taking and storing a crash repeats one alert.
 type alerter struct {
 	facts  *storage.Facts
-	outbox *storage.Outbox // keeps the cursor
-	config configs.Alerts
+	outbox *storage.Outbox       // keeps the cursor
+	config func() configs.Alerts // as configured now
 	client *http.Client
 	log    *zap.Logger
 }
 
 // alerter returns the reader with the app's parts.
 func (a *app) alerter() *alerter {
-	return &alerter{facts: a.stores.facts, outbox: a.stores.outbox, config: a.config.Alerts, client: &http.Client{}, log: a.log.Named("alerts")}
+	return &alerter{facts: a.stores.facts, outbox: a.stores.outbox, config: func() configs.Alerts { return a.conf.Load().config.Alerts }, client: &http.Client{}, log: a.log.Named("alerts")}
 }
 
 // alertsReader names the cursor.
@@ -97,7 +97,7 @@ func alertOf(e engine.Event) (Alert, bool) {
 // post sends one alert until it is taken or ctx ends. The URL may hold a secret, so errors of the
 // client, which name it, are reduced to what kind they are.
 func (a *alerter) post(ctx context.Context, al Alert) error {
-	if !a.config.Webhook.Set() {
+	if !a.config().Webhook.Set() {
 		return nil
 	}
 	body, err := json.Marshal(al)
@@ -115,9 +115,13 @@ func (a *alerter) post(ctx context.Context, al Alert) error {
 }
 
 func (a *alerter) send(ctx context.Context, body []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, a.config.Timeout)
+	config := a.config()
+	if !config.Webhook.Set() {
+		return nil // it was taken out of the configuration meanwhile
+	}
+	ctx, cancel := context.WithTimeout(ctx, config.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.config.Webhook.Reveal(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, config.Webhook.Reveal(), bytes.NewReader(body))
 	if err != nil {
 		return errors.New("the webhook's URL cannot be used")
 	}

@@ -51,7 +51,9 @@ func TestAlertsReachTheWebhookOnce(t *testing.T) {
 	core, logs := observer.New(zap.DebugLevel)
 	start := func() (stop func()) {
 		a := &alerter{facts: storage.NewFacts(db), outbox: storage.NewOutbox(db), client: hook.Client(), log: zap.New(core),
-			config: configs.Alerts{Webhook: configs.NewSecret(hook.URL + "/secret-path"), Timeout: time.Second}}
+			config: func() configs.Alerts {
+				return configs.Alerts{Webhook: configs.NewSecret(hook.URL + "/secret-path"), Timeout: time.Second}
+			}}
 		ctx, cancel := context.WithCancel(ctx)
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = a.run(ctx) })

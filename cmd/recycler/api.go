@@ -17,21 +17,20 @@ import (
 
 // newAPI builds the HTTP door over the same services as the chat; nil when it has no address.
 func (a *app) newAPI(journal *storage.Journal, recall *engine.Recall, live *engine.Live) (*api.Server, error) {
-	c := a.config.API
-	if c.Listen == "" || !a.config.Node.Has(configs.RoleAPI) {
+	c := a.conf.Load().config.API
+	if c.Listen == "" || !a.conf.Load().config.Node.Has(configs.RoleAPI) {
 		return nil, nil //nolint:nilnil // no API is a valid configuration
 	}
-	cert, err := c.Certificate()
-	if err != nil {
-		return nil, fmt.Errorf("load the certificate of the API: %w", err)
+	tune := api.Tuning{Version: buildVersion(), Rate: c.Rate, MaxBody: int64(c.MaxBody), OpenMetrics: c.OpenMetrics}
+	if c.TLSCert != "" {
+		tune.TLS = a.conf.cert
 	}
 	facts := apiFacts{a.stores.facts, journal, recall}
 	return api.New(api.Options{
 		Talk: a.bot, Decisions: a.service, Facts: facts, Lists: facts, Events: a.stores.facts, Live: live,
 		Tokens: apiTokens{storage.NewTokens(a.db)}, Keys: apiKeys{storage.NewKeys(a.db)}, Directory: a.slack, Fresh: slack.Fresh,
-		Chat: a.chatStats, Log: a.log.Named("api"), Version: buildVersion(),
-		Collectors: []prometheus.Collector{recallReads{recall}},
-		Tuning:     api.Tuning{Rate: c.Rate, MaxBody: int64(c.MaxBody), OpenMetrics: c.OpenMetrics, TLS: cert},
+		Chat: a.chatStats, Log: a.log.Named("api"),
+		Collectors: []prometheus.Collector{recallReads{recall}}, Config: a.reload, Tuning: tune,
 	})
 }
 
@@ -40,7 +39,7 @@ func (a *app) serveAPI(ctx context.Context) error {
 	if a.api == nil {
 		return nil
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.API.Listen)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", a.conf.Load().config.API.Listen)
 	if err != nil {
 		return fmt.Errorf("open the API: %w", err)
 	}

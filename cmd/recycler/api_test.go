@@ -107,7 +107,7 @@ func TestAPITokens(t *testing.T) {
 		require.Equal(t, map[string]any{"status": "ok"}, r.body, "no more than that without a token")
 	}
 	d.call(t, "", "GET", "/api/v1/health", "").refused(t, 401, "token_missing")
-	require.Len(t, d.call(t, "bob", "GET", "/api/v1/health", "").body["checks"], 2)
+	require.Len(t, d.call(t, "bob", "GET", "/api/v1/health", "").body["checks"], 3)
 }
 
 // One key, one request: repeated, repeated at once, by another token, after a crash.

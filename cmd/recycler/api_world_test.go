@@ -48,10 +48,11 @@ clusters:
     hosts: [{name: db-1, addr: "127.0.0.1:1"}]
   - {name: other, channel: C0DBAUDIT, approvers: {users: [U0CAROL]}, hosts: [{name: db-9, addr: "127.0.0.1:2"}]}
 `, ws.BotToken, ws.AppToken, chat.URL(), dir, apiConfig), 0o600))
-	cfg, targets, err := load(path)
+	src := source{path: path}
+	first, err := src.load()
 	require.NoError(t, err)
 	core, logs := observer.New(zap.InfoLevel)
-	a, err := newApp(t.Context(), cfg, targets, zap.New(core))
+	a, err := newApp(t.Context(), src, first, zap.New(core), zap.NewAtomicLevel())
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var g errgroup.Group

@@ -18,8 +18,6 @@ import (
 	"mysql-recycler/bot/slack"
 	"mysql-recycler/configs"
 	"mysql-recycler/engine"
-	"mysql-recycler/engine/guard"
-	"mysql-recycler/engine/plugin"
 	"mysql-recycler/storage"
 	"mysql-recycler/storage/queue"
 )
@@ -27,7 +25,8 @@ import (
 // app is the whole program, wired: chat in, approvals, jobs, chat out. Every part gets what it
 // needs here and knows nothing of the others.
 type app struct {
-	config  configs.Config
+	conf    *current
+	reload  *reloader
 	log     *zap.Logger
 	db      *storage.DB
 	queue   *queue.Queue
@@ -52,33 +51,32 @@ type stores struct {
 }
 
 // newApp opens the database and builds the parts. Nothing is sent and nothing runs before run.
-func newApp(ctx context.Context, c configs.Config, t *targets, log *zap.Logger) (*app, error) {
-	db, err := storage.Open(ctx, c.Storage.URL.Reveal(), log.Named("storage"), storage.WithProgram(buildVersion()))
+func newApp(ctx context.Context, src source, first *snapshot, log *zap.Logger, level zap.AtomicLevel) (*app, error) {
+	db, err := storage.Open(ctx, first.config.Storage.URL.Reveal(), log.Named("storage"), storage.WithProgram(buildVersion()))
 	if err != nil {
 		return nil, err
 	}
-	a := &app{config: c, log: log, db: db}
-	if err := a.wire(t); err != nil {
+	a := &app{conf: newCurrent(first, log), log: log, db: db}
+	a.reload = newReloader(src, a, level)
+	if err := a.wire(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return a, nil
 }
 
-func (a *app) wire(t *targets) error {
+func (a *app) wire() error {
 	var (
-		err      error
-		c        = a.config
-		journal  = storage.NewJournal(a.db)
-		live     = engine.NewLive()
-		refusals = guard.NewCache(c.Engine.Cache.Refusals, time.Now)
-		plugins  = pluginsOf(c, a.log.Named("plugin"))
-		guards   = guardsOf(t, refusals, plugins)
-		recall   = newRecall(c, journal, refusals, a.log)
-		owner    = uuid.NewString()
+		err     error
+		conf    = a.conf
+		c       = conf.Load().config // what counts from the start on; the rest is asked of conf
+		journal = storage.NewJournal(a.db)
+		live    = engine.NewLive()
+		recall  = newRecall(c, journal, conf.refusals, a.log)
+		owner   = uuid.NewString()
 	)
 	dispatcher := engine.NewDispatcher(engine.Options{
-		Journal: journal, Leases: storage.NewLeases(a.db), Discoveries: recall, Neighbours: journal, Targets: t, Guards: guards, Live: live,
-		Plugins: plugins, Owner: owner, LeaseTTL: c.Engine.LeaseTTL, Log: a.log.Named("engine"),
+		Journal: journal, Leases: storage.NewLeases(a.db), Discoveries: recall, Neighbours: journal, Targets: conf, Guards: conf.guard, Live: live,
+		Plugins: conf.plugins, Owner: owner, LeaseTTL: c.Engine.LeaseTTL, Log: a.log.Named("engine"),
 	})
 	a.queue, err = queue.New(a.db, dispatcher.Run, queue.Options{
 		ClientID: owner, Regions: regions(c), LeaseTTL: c.Engine.LeaseTTL, RescueAfter: c.Engine.RescueAfter,
@@ -89,7 +87,7 @@ func (a *app) wire(t *targets) error {
 	journal.HandTo(a.queue.Enqueue)
 	a.dispatcher, a.live = dispatcher, live
 	a.stores = stores{
-		requests: storage.NewRequests(a.db, a.queue.Enqueue, t.region), facts: storage.NewFacts(a.db),
+		requests: storage.NewRequests(a.db, a.queue.Enqueue, conf.region), facts: storage.NewFacts(a.db),
 		outbox: storage.NewOutbox(a.db), inbox: storage.NewInbox(a.db),
 	}
 	if !c.Node.Has(configs.RoleBot) && !c.Node.Has(configs.RoleAPI) {
@@ -104,60 +102,19 @@ func (a *app) wire(t *targets) error {
 		return err
 	}
 	a.service = approvals.NewService(approvals.Options{
-		Store: a.stores.requests, Directory: a.slack, Policy: t.policy, NewID: a.stores.requests.NewID,
+		Store: a.stores.requests, Directory: a.slack, Policy: conf.policy, NewID: a.stores.requests.NewID,
 	})
 	a.slots = a.newScheduler()
 	a.bot = bot.New(bot.Options{
 		Schedules: a.slots,
-		Targets:   t, Planner: &engine.Planner{Discoveries: recall, Refusals: recall, Guards: guards, Now: time.Now}, Requests: a.service,
+		Targets:   conf, Planner: &engine.Planner{Discoveries: recall, Refusals: recall, Guards: conf.guard, Now: time.Now}, Requests: a.service,
 		Facts: a.stores.facts, Lists: lists{a.stores.facts, recall}, Wanter: a.stores.facts, Live: live, Outbox: a.outbox(),
-		Responder: a.slack, Directory: a.slack, Channels: channels(c), Changed: a.slack.RefreshHomes, Log: a.log.Named("bot"),
+		Responder: a.slack, Directory: a.slack, Channels: conf.channels, Changed: a.slack.RefreshHomes, Log: a.log.Named("bot"),
 		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval},
 	})
 	a.slack.Handle(a.bot)
 	a.api, err = a.newAPI(journal, recall, live)
 	return err
-}
-
-// guardsOf gives every cluster its guard: the built-in validators, its own source of truth and the
-// validators of others. What they refuse is remembered in one cache.
-func guardsOf(t *targets, refusals *guard.Cache, plugins *plugin.Set) func(string) *guard.Guard {
-	byCluster := map[string]*guard.Guard{}
-	for name, cl := range t.cluster {
-		x := cl.External
-		e := guard.ExternalConfig{URL: x.URL, Path: x.JSONPath, Replica: x.Replica, Timeout: x.Timeout, Retries: x.Retries}
-		if token := x.Token.Reveal(); token != "" {
-			e.Header = map[string]string{"Authorization": "Bearer " + token}
-		}
-		byCluster[name] = guard.Default(e, plugins.Validators(name)...).Remember(refusals)
-	}
-	fallback := guard.Default(guard.ExternalConfig{})
-	return func(cluster string) *guard.Guard {
-		if g, ok := byCluster[cluster]; ok {
-			return g
-		}
-		return fallback
-	}
-}
-
-// channels are the rooms commands are taken from: a cluster is worked on from its own channels.
-func channels(c configs.Config) map[string]bot.Channel {
-	m := map[string]bot.Channel{}
-	for _, cl := range c.Clusters {
-		for _, id := range append([]string{cl.Channel}, cl.Channels...) {
-			ch := m[id]
-			ch.Clusters = append(ch.Clusters, cl.Name)
-			m[id] = ch
-		}
-	}
-	for id, ch := range m {
-		ch.Locale = bot.LocaleOf(c.Language.Default)
-		if l, ok := c.Language.Channels[id]; ok {
-			ch.Locale = bot.LocaleOf(l)
-		}
-		m[id] = ch
-	}
-	return m
 }
 
 // stopWork bounds how long work in hand may take once the process was told to end: statements on
@@ -174,10 +131,12 @@ func (a *app) run(ctx context.Context) error {
 	g.Go(func() error { return a.beBot(ctx) })
 	g.Go(func() error { return a.serveAPI(ctx) })
 	g.Go(func() error { return a.sharing(ctx) })
-	if a.config.Node.Has(configs.RoleWorker) {
+	g.Go(func() error { return a.reload.follow(ctx) })
+	node := a.conf.Load().config.Node
+	if node.Has(configs.RoleWorker) {
 		g.Go(func() error { return a.sweeping(ctx) })
 	}
-	a.log.Info("serving", zap.String("version", buildVersion()), zap.Strings("roles", a.config.Node.Roles), zap.Int("clusters", len(a.config.Clusters)))
+	a.log.Info("serving", zap.String("version", buildVersion()), zap.Strings("roles", node.Roles), zap.Int("clusters", len(a.conf.Load().config.Clusters)))
 	err := g.Wait()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWork)
 	defer cancel()

@@ -224,7 +224,7 @@ func caller() string {
 
 // keepBackups makes backups at their times, while this process is the active bot.
 func (a *app) keepBackups(ctx context.Context) error {
-	c := a.config.Backup
+	c := a.conf.Load().config.Backup
 	if c.Folder == "" {
 		return nil
 	}

@@ -44,15 +44,11 @@ func configFlag(c *cobra.Command, path *string) {
 
 // load reads the configuration and builds what depends on it; a mistake is the caller's.
 func load(path string) (configs.Config, *targets, error) {
-	cfg, err := configs.Load(path, os.Environ())
+	s, err := source{path: path}.load()
 	if err != nil {
-		return cfg, nil, &usageError{err}
+		return configs.Config{}, nil, err
 	}
-	t, err := newTargets(cfg)
-	if err != nil {
-		return cfg, nil, &usageError{err}
-	}
-	return cfg, t, nil
+	return s.config, s.targets, nil
 }
 
 // exists reports whether there is something at a path.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func doctorCommand() *cobra.Command {
 			}
 			d := &doctor{out: c.OutOrStdout()}
 			d.line(good, "configuration", fmt.Sprintf("%d cluster(s)", len(cfg.Clusters)), "")
-			d.storage(c.Context(), cfg)
+			d.storage(c.Context(), cfg, path)
 			d.chat(c.Context(), cfg)
 			d.plugins(c.Context(), cfg)
 			d.servers(c.Context(), t)
@@ -97,7 +98,7 @@ func (d *doctor) fail(what string, err error) {
 
 // storage opens the database and closes it again. A database that is not there yet is only looked
 // for, not made.
-func (d *doctor) storage(ctx context.Context, cfg configs.Config) {
+func (d *doctor) storage(ctx context.Context, cfg configs.Config, path string) {
 	ok, err := storageThere(cfg.Storage.URL.Reveal())
 	if err != nil {
 		d.fail("storage", err)
@@ -112,11 +113,47 @@ func (d *doctor) storage(ctx context.Context, cfg configs.Config) {
 		d.fail("storage", err)
 		return
 	}
+	d.line(good, "storage", "opens, schema is current", "")
+	d.running(ctx, db, path)
 	if err := db.Close(); err != nil {
 		d.fail("storage", err)
+	}
+}
+
+// running tells whether processes of this machine that have the same file could take it as it last
+// changed. Processes that are gone are left out.
+func (d *doctor) running(ctx context.Context, db *storage.DB, path string) {
+	const what, newest = "running configuration", 200
+	all, err := storage.NewFacts(db).Reloads(ctx, newest)
+	if err != nil {
+		d.fail(what, err)
 		return
 	}
-	d.line(good, "storage", "opens, schema is current", "")
+	seen := map[string]bool{}
+	for _, r := range all {
+		if seen[r.Process] || !strings.HasPrefix(r.Process, place()) || dead(r.Process) || !sameFile(r.File, path) {
+			continue
+		}
+		seen[r.Process] = true
+		if r.Refused {
+			d.line(warn, what, fmt.Sprintf("%s refused the file at %s: %s", r.Node, r.At.Format(time.DateTime), strings.Join(r.Mistakes, "; ")),
+				"It works on with the one before. Mend the file; it is read again when it changes.")
+			continue
+		}
+		taken := fmt.Sprintf("%s has taken the file of %s", r.Node, r.At.Format(time.DateTime))
+		if len(r.Restart) > 0 {
+			d.line(warn, what, taken, "Restart it for: "+strings.Join(r.Restart, ", "))
+			continue
+		}
+		d.line(good, what, taken, "")
+	}
+}
+
+// sameFile reports whether two paths lead to one file.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
 // chat asks Slack who the bot is, what it may do and which channels it is in.

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"os"
 	"regexp"
 	"strconv"
@@ -201,11 +200,11 @@ func (b *bench) keep(ctx context.Context, l storage.BotLease, lose context.Cance
 
 // beBot is the role bot: the active one talks to Slack and keeps house, the others wait.
 func (a *app) beBot(ctx context.Context) error {
-	if !a.config.Node.Has(configs.RoleBot) {
+	if !a.conf.Load().config.Node.Has(configs.RoleBot) {
 		return nil
 	}
 	b := &bench{
-		leases: storage.NewBotLeases(a.db), name: botName(a.config.Slack.AppToken.Reveal()), owner: processName(),
+		leases: storage.NewBotLeases(a.db), name: botName(a.conf.Load().config.Slack.AppToken.Reveal()), owner: processName(),
 		play: a.chat, log: a.log.Named("node"),
 	}
 	return b.run(ctx)
@@ -237,17 +236,4 @@ func regions(c configs.Config) map[string]int {
 		}
 	}
 	return m
-}
-
-// loadNode is load with what the command line says of this process.
-func loadNode(path string, roles, regions []string) (configs.Config, *targets, error) {
-	cfg, err := configs.Load(path, os.Environ(), configs.WithNode(roles, regions))
-	if err != nil {
-		return cfg, nil, &usageError{err}
-	}
-	t, err := newTargets(cfg)
-	if err != nil {
-		return cfg, nil, &usageError{fmt.Errorf("read the clusters: %w", err)}
-	}
-	return cfg, t, nil
 }

@@ -55,8 +55,8 @@ const shareAtLeast = 5 * time.Second
 // sharing publishes and reads progress until ctx ends.
 func (a *app) sharing(ctx context.Context) error {
 	b := &board{live: a.live, store: storage.NewProgress(a.db)}
-	node := a.config.Node
-	tick := time.NewTicker(min(a.config.Engine.ProgressInterval, shareAtLeast))
+	node := a.conf.Load().config.Node
+	tick := time.NewTicker(min(a.conf.Load().config.Engine.ProgressInterval, shareAtLeast))
 	defer tick.Stop()
 	for {
 		select {

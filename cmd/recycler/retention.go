@@ -14,7 +14,7 @@ const retainEvery = time.Hour
 
 // retaining lets old rows go. Only the active bot does it: two would wait for each other.
 func (a *app) retaining(ctx context.Context) error {
-	retention := storage.NewRetention(a.db, storage.Keep(a.config.Storage.Retention))
+	retention := storage.NewRetention(a.db, storage.Keep(a.conf.Load().config.Storage.Retention))
 	tick := time.NewTicker(retainEvery)
 	defer tick.Stop()
 	for {

@@ -102,7 +102,9 @@ func (n *night) process() *process {
 		}})
 	p.loop = schedule.New(schedule.Options{Book: p.book, Runs: p.book, Requests: crashing{p.service, p}, Facts: p.facts, Wanter: p.facts,
 		IDs: ids{p.requests, p.book}, Plan: n.plan, Now: n.clock, Log: zap.NewNop(),
-		Defaults: approvals.Timing{Zone: "UTC", Window: 4 * time.Hour, Lead: time.Hour, Missed: approvals.MissedSkip}})
+		Defaults: func() approvals.Timing {
+			return approvals.Timing{Zone: "UTC", Window: 4 * time.Hour, Lead: time.Hour, Missed: approvals.MissedSkip}
+		}})
 	return p
 }
 

@@ -18,11 +18,11 @@ type scheduleIDs struct {
 
 // newScheduler is what asks at its times. It plans through the bot, which is made after it.
 func (a *app) newScheduler() *schedule.Scheduler {
-	c, book := a.config.Schedules, storage.NewSchedules(a.db)
+	book := storage.NewSchedules(a.db)
 	return schedule.New(schedule.Options{
 		Book: book, Runs: book, Requests: a.service, Facts: a.stores.facts, Wanter: a.stores.facts,
 		IDs: scheduleIDs{a.stores.requests, book}, Now: time.Now, Wake: func() { a.bot.Wake() }, Log: a.log.Named("schedule"),
 		Plan:     func(ctx context.Context, s approvals.Schedule) (engine.Plan, error) { return a.bot.PlanFor(ctx, s) },
-		Defaults: approvals.Timing{Zone: c.Zone, Jitter: c.Jitter, Window: c.Window, Lead: c.Announce, Missed: approvals.Missed(c.Missed)},
+		Defaults: a.conf.timing,
 	})
 }

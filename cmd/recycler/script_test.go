@@ -70,6 +70,8 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 type program struct {
 	dir, config, url string
 	cluster          *mysqltest.Cluster
+	process          *os.Process
+	wants            int // status from which on answers are expected; 0: only good ones are
 }
 
 func startProgram(t *testing.T) *program {
@@ -104,18 +106,24 @@ clusters:
       - {name: db-1, addr: "%s"}
       - {name: db-2, addr: "%s"}
 `, ws.BotToken, ws.AppToken, chat.URL(), p.dir, password, p.cluster.Nodes[0].Addr(), p.cluster.Nodes[1].Addr()), 0o600))
+	p.prepare(t)
+	return p
+}
+
+// prepare makes the binary and the tokens, and starts the process.
+func (p *program) prepare(t *testing.T) {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	require.NoError(t, os.Mkdir(filepath.Join(p.dir, "bin"), 0o700))
 	require.NoError(t, os.Symlink(self, filepath.Join(p.dir, "bin", "recycler")))
-	for name, args := range map[string][]string{"reader": nil, "alice": {"--user=U0ALICE", "--scope=read,request,operate,review"},
-		"bob": {"--user=U0BOB", "--scope=read,request,operate,review"}} {
+	for name, args := range map[string][]string{"reader": nil, "alice": {"--user=U0ALICE", "--scope=read,request,operate,review,admin"},
+		"bob": {"--user=U0BOB", "--scope=read,request,operate,review"}, "carol": {"--user=U0CAROL", "--scope=read,review"}} {
 		var out bytes.Buffer
 		require.Zero(t, run(append([]string{"token", "create", name, "--config", p.config}, args...), &out, io.Discard))
 		require.NoError(t, os.WriteFile(filepath.Join(p.dir, name), out.Bytes(), 0o600))
 	}
 	p.serve(t)
-	return p
 }
 
 // serve starts the process and waits until it is ready.
@@ -128,13 +136,14 @@ func (p *program) serve(t *testing.T) {
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(t, cmd.Start())
+	p.process = cmd.Process
 	require.NoError(t, log.Close())
 	t.Cleanup(func() {
 		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 		err := cmd.Wait()
 		text, _ := os.ReadFile(path) // shown only when something is wrong
 		require.NoError(t, err, string(text))
-		for _, name := range []string{"reader", "alice", "bob"} {
+		for _, name := range []string{"reader", "alice", "bob", "carol"} {
 			secret, err := os.ReadFile(filepath.Join(p.dir, name))
 			require.NoError(t, err)
 			require.NotContains(t, string(text), strings.TrimSpace(string(secret)))
@@ -178,7 +187,11 @@ func (p *program) call(t *testing.T, who, method, path, body string, out any) {
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
-	require.Less(t, res.StatusCode, 300, "%s %s: %s", method, path, b)
+	if p.wants == 0 {
+		require.Less(t, res.StatusCode, 300, "%s %s: %s", method, path, b)
+	} else {
+		require.GreaterOrEqual(t, res.StatusCode, p.wants, "%s %s: %s", method, path, b)
+	}
 	if text, ok := out.(*string); ok {
 		*text = string(b)
 		return
@@ -200,13 +213,19 @@ func (p *program) ask(t *testing.T, who, command string) string {
 func (p *program) do(t *testing.T, who, command string) string {
 	t.Helper()
 	id := p.ask(t, who, command)
+	p.ended(t, id)
+	return id
+}
+
+// ended waits until a job succeeded.
+func (p *program) ended(t *testing.T, id string) {
+	t.Helper()
 	var j api.JobView
-	p.until(t, command+" ended", func() bool {
+	p.until(t, "the job ended", func() bool {
 		p.call(t, "reader", http.MethodGet, "/api/v1/jobs/"+id, "", &j)
 		return j.Times.Ended != nil
 	})
 	require.Equal(t, "succeeded", j.State, j.Reason)
-	return id
 }
 
 func (p *program) happened(t *testing.T, job, kind string) bool {

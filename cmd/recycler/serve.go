@@ -16,17 +16,18 @@ func serveCommand() *cobra.Command {
 	var roles, regions []string
 	c := &cobra.Command{
 		Use: "serve", Short: "Run the bot and its workers", Args: cobra.NoArgs,
-		Long: "Connects to Slack over Socket Mode, takes commands and runs approved work until SIGTERM or Ctrl-C.\nA rebuild that runs on a server at that moment goes on there and is adopted at the next start.",
+		Long: "Connects to Slack over Socket Mode, takes commands and runs approved work until SIGTERM or Ctrl-C.\nA rebuild that runs on a server at that moment goes on there and is adopted at the next start.\nA changed configuration is taken while it runs: when the file changes, and on SIGHUP.",
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			cfg, t, err := loadNode(path, roles, regions)
+			src := source{path: path, opts: []configs.Option{configs.WithNode(roles, regions)}}
+			first, err := src.load()
 			if err != nil {
 				return err
 			}
-			log, err := newLogger(cfg.Log)
+			log, level, err := newLogger(first.config.Log)
 			if err != nil {
 				return err
 			}
-			a, err := newApp(c.Context(), cfg, t, log)
+			a, err := newApp(c.Context(), src, first, log, level)
 			if err != nil {
 				return fmt.Errorf("start: %w", err)
 			}
@@ -40,11 +41,11 @@ func serveCommand() *cobra.Command {
 	return c
 }
 
-// newLogger writes to standard error.
-func newLogger(c configs.Log) (*zap.Logger, error) {
+// newLogger writes to standard error; its level can be changed.
+func newLogger(c configs.Log) (*zap.Logger, zap.AtomicLevel, error) {
 	level, err := zapcore.ParseLevel(c.Level)
 	if err != nil {
-		return nil, err
+		return nil, zap.AtomicLevel{}, err
 	}
 	z := zap.NewProductionConfig()
 	z.Level = zap.NewAtomicLevelAt(level)
@@ -55,5 +56,6 @@ func newLogger(c configs.Log) (*zap.Logger, error) {
 		z.Encoding = "console"
 		z.EncoderConfig.EncodeLevel = zapcore.CapitalLevelEncoder
 	}
-	return z.Build()
+	log, err := z.Build()
+	return log, z.Level, err
 }

@@ -42,7 +42,7 @@ func tokenCreateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "create NAME", Short: "Make a token and print it, once", Args: usageArgs(cobra.ExactArgs(1)),
 		Long: "Prints the token on standard output and nowhere else; only its hash is stored.\n\n" +
-			"Scopes: read (look), request (ask for work), operate (pause, resume, cancel), review (approve,\ndeny). " +
+			"Scopes: read (look), request (ask for work), operate (pause, resume, cancel), review (approve,\ndeny), admin (read and reload the configuration). " +
 			"All but read are done in the name of a person: --user is their chat user id. They have the\nrights they have in the chat and no others; nobody can approve what they asked for themselves.",
 		RunE: func(c *cobra.Command, args []string) error {
 			if t.Name = args[0]; !tokenName.MatchString(t.Name) {
@@ -67,7 +67,7 @@ func tokenCreateCommand() *cobra.Command {
 		},
 	}
 	configFlag(c, &path)
-	c.Flags().StringSliceVar(&t.Scopes, "scope", []string{string(api.Read)}, "what it may do: read, request, operate, review")
+	c.Flags().StringSliceVar(&t.Scopes, "scope", []string{string(api.Read)}, "what it may do: read, request, operate, review, admin")
 	c.Flags().StringVar(&t.User, "user", "", "chat user id (U…) of the person it stands for")
 	c.Flags().StringVar(&t.Team, "team", "", "chat team id (T…) of that person, in an organisation of several")
 	c.Flags().DurationVar(&expires, "expires", 0, "how long it lives, for example 720h; 0: until it is revoked")
@@ -79,7 +79,7 @@ func checkScopes(scopes []string, user string) error {
 	known := api.Scopes()
 	for i, s := range scopes {
 		if !slices.Contains(known, api.Scope(s)) || slices.Contains(scopes[:i], s) {
-			return fmt.Errorf("--scope: %q is unknown or there twice; write read, request, operate, review", s)
+			return fmt.Errorf("--scope: %q is unknown or there twice; write read, request, operate, review, admin", s)
 		}
 	}
 	switch {
@@ -88,7 +88,7 @@ func checkScopes(scopes []string, user string) error {
 	case user != "" && !tokenUser.MatchString(user):
 		return fmt.Errorf("--user: %q is not a member id (U… or W…)", user)
 	case user == "" && !slices.Equal(scopes, []string{string(api.Read)}):
-		return errors.New("--user is missing: only a person can request, operate and review")
+		return errors.New("--user is missing: only a person can do more than read")
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,6 +50,7 @@ type Queue struct {
 	rows   rows
 	life   life
 	leave  func() error
+	adding sync.Mutex // guards opts.Regions
 }
 
 // rows are River's rows inside our transactions.
@@ -59,8 +62,9 @@ type rows interface {
 	resume(ctx context.Context, tx storage.Tx, region string) error
 }
 
-// life is the part of River's client that starts and stops.
+// life is the part of River's client that starts and stops, and works further queues.
 type life interface {
+	Queues() *river.QueueBundle
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
 	StopAndCancel(ctx context.Context) error
@@ -71,6 +75,7 @@ type life interface {
 // runs before Start.
 func New(db *storage.DB, run func(ctx context.Context, jobID string) error, opts Options, log *zap.Logger) (*Queue, error) {
 	opts.ClientID = cmp.Or(opts.ClientID, uuid.NewString())
+	opts.Regions = maps.Clone(opts.Regions) // Work adds to it
 	opts.LeaseTTL = cmp.Or(opts.LeaseTTL, defaultLeaseTTL)
 	opts.RescueAfter = cmp.Or(opts.RescueAfter, defaultRescueAfter)
 	q := &Queue{db: db, leases: storage.NewLeases(db), run: run, opts: opts, log: log}

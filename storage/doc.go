@@ -26,7 +26,7 @@
 //
 // SQLite runs with WAL and synchronous=FULL: what was acknowledged survives a power cut. Settings
 // that matter are read back when the file is opened, because the driver ignores misspelt ones. An
-// existing file is copied (VACUUM INTO) before a migration changes it; a file written by a newer
+// existing file is copied (VACUUM INTO) and the copy read back before a migration changes it; a file written by a newer
 // program is refused with the version to install. Every journal write names its lease's epoch and
 // is refused with engine.ErrLeaseLost when that is no longer the newest.
 //

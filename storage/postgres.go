@@ -149,5 +149,9 @@ func (p *postgres) migrate(ctx context.Context, log *zap.Logger, program string)
 	if err != nil || !pending {
 		return err
 	}
+	if have, know, err := m.own.GetVersions(ctx); err == nil && have > 0 { // pending read the same a moment ago
+		log.Warn("migrating without a copy: copies of PostgreSQL are its operator's (pg_dump, snapshots)",
+			zap.Int64("schema", have), zap.Int64("to", know))
+	}
 	return m.up(ctx)
 }

@@ -21,7 +21,7 @@ func TestPostgres(t *testing.T) {
 		"JournalStepRoundTrip": TestJournalStepRoundTrip, "SettingKeepsFirstValue": TestSettingKeepsFirstValue,
 		"LeaseFencing": TestLeaseFencing, "BotLease": TestBotLease, "LeaseDatabaseClock": TestLeaseDatabaseClock, "OneTakes": TestOneTakes,
 		"Discoveries": TestDiscoveries, "OutboxRevisions": TestOutboxRevisions,
-		"NothingScans": TestNothingScans, "ScanIsFound": TestScanIsFound, "YearFits": TestYearFits, "Progress": TestProgress, "RetentionRules": TestRetentionRules, "OutboxRoutine": TestOutboxRoutineNeverHidesADecision, "OutboxOrder": TestOutboxOrder, "OutboxPrune": TestOutboxPrune,
+		"NothingScans": TestNothingScans, "ScanIsFound": TestScanIsFound, "Upgrade": TestUpgrade, "YearFits": TestYearFits, "Progress": TestProgress, "RetentionRules": TestRetentionRules, "OutboxRoutine": TestOutboxRoutineNeverHidesADecision, "OutboxOrder": TestOutboxOrder, "OutboxPrune": TestOutboxPrune,
 		"OutboxPruneKeepsLiveStories": TestOutboxPruneKeepsLiveStories, "Inbox": TestInbox, "ListsAndWants": TestListsAndWants,
 		"AuditTellsWhoDidWhat": TestAuditTellsWhoDidWhat, "AuditIsPartOfTheTransaction": TestAuditIsPartOfTheTransaction,
 		"CancelBeforeItsTime": TestCancelBeforeItsTime,

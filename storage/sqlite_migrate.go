@@ -2,8 +2,10 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -76,7 +78,27 @@ func (s *sqlite) copyBefore(ctx context.Context, m *migration) error {
 	if err := s.vacuumInto(ctx, to); err != nil {
 		return err
 	}
-	m.log.Info("copied the database before migrating", zap.String("path", to))
+	if err := intact(ctx, to); err != nil {
+		return fmt.Errorf("verify the copy %s, nothing was migrated: %w", to, err)
+	}
+	m.log.Info("copied the database before migrating, and verified the copy", zap.String("path", to))
+	return nil
+}
+
+// intact reads a file from end to end and reports what is wrong in it.
+func intact(ctx context.Context, path string) (err error) {
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var found string
+	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&found); err != nil {
+		return err
+	}
+	if found != "ok" {
+		return errors.New(found)
+	}
 	return nil
 }
 

@@ -143,28 +143,34 @@ func disarmSQLite(ctx context.Context, tx Tx) (arm func(context.Context) error, 
 	}, nil
 }
 
-// copyTable copies one table, row by row, with the columns the source has.
-func copyTable(ctx context.Context, from *DB, src, dst Tx, table string) (n int64, err error) {
+// columns lists the columns of a table, in their order.
+func (db *DB) columns(ctx context.Context, tx Tx, table string) ([]string, error) {
 	query := "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position"
-	if from.Kind() == "sqlite" {
+	if db.Kind() == "sqlite" {
 		query = "SELECT name FROM pragma_table_info($1)"
 	}
-	var columns, places []string
-	err = each(ctx, src, func(row Row) error {
+	var columns []string
+	err := each(ctx, tx, func(row Row) error {
 		var name string
 		err := row.Scan(&name)
 		columns = append(columns, name)
-		places = append(places, fmt.Sprintf("$%d", len(columns)))
 		return err
 	}, query, table)
+	if err == nil && len(columns) == 0 {
+		err = errors.New("it is missing")
+	}
+	return columns, err
+}
+
+// copyTable copies one table, row by row, with the columns the source has.
+func copyTable(ctx context.Context, from *DB, src, dst Tx, table string) (n int64, err error) {
+	columns, err := from.columns(ctx, src, table)
 	if err != nil {
 		return 0, err
 	}
-	if len(columns) == 0 {
-		return 0, errors.New("it is missing")
-	}
+	places, _ := oneOf(columns)
 	list := strings.Join(columns, ", ")
-	insert := "INSERT INTO " + table + " (" + list + ") VALUES (" + strings.Join(places, ", ") + ")"
+	insert := "INSERT INTO " + table + " (" + list + ") VALUES (" + places + ")"
 	err = each(ctx, src, func(row Row) error {
 		values, into := make([]any, len(columns)), make([]any, len(columns))
 		for i := range values {

@@ -84,7 +84,7 @@ func dbMigrate() *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use: "migrate", Short: "Bring the schema to what this program knows", Args: cobra.NoArgs,
-		Long: "serve does the same at its start. A SQLite file is copied beside itself before; stop other processes\nfirst. Copies of PostgreSQL are its operator's (pg_dump).",
+		Long: "serve does the same at its start. A SQLite file is copied beside itself before and the copy verified; stop other processes\nfirst. Copies of PostgreSQL are its operator's (pg_dump).",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, _, err := load(path)
 			if err != nil {

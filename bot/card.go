@@ -66,7 +66,7 @@ func (v view) pendingDiscovery(b *builder) {
 	v.top(b, kHeadDiscoverPending, kSumDiscoverPending, nil)
 	v.asked(b)
 	b.say(kDiscoverWhat, args{"target": code(v.r.Target), "cluster": code(v.r.Cluster)})
-	if v.line.Verb == VerbRun {
+	if goesOn(v.line) {
 		b.say(kDiscoverThenPlan, nil)
 	}
 	v.deadline(b)

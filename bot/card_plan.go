@@ -56,6 +56,9 @@ func planBody(b *builder, p engine.Plan, asOf time.Time, rows int) {
 // planBounds says in which order hosts are worked on, which are left alone, and what else bounds
 // the plan.
 func planBounds(b *builder, p engine.Plan) {
+	if p.RetryOf != "" {
+		b.context(b.l.say(kRetryOf, args{"id": code(p.RetryOf)})...)
+	}
 	if len(p.Hosts) > 1 {
 		names := make([]string, len(p.Hosts))
 		for i, h := range p.Hosts {

@@ -216,8 +216,8 @@ func (v view) ended(b *builder, s totals, state engine.JobState) {
 				"before": code(set.Before)})...)...)
 		}
 	}
-	if state != engine.JobSucceeded {
-		b.buttons(Button{Action: ActionAskAgain, Value: valueOf(v.r), Label: b.l.text(kAskAgain, nil)})
+	if rest, err := engine.RestOf(v.r.ID, v.jobs); err == nil {
+		b.buttons(Button{Action: ActionAskAgain, Value: valueOf(v.r), Label: flat(b.l.count(kAskRest, rest.Count(), nil))})
 	}
 }
 

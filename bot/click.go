@@ -68,7 +68,7 @@ func (b *Bot) clicked(ctx context.Context, who asker, c Click, id, digest string
 	case ActionSkipTable:
 		return b.skipClick(ctx, who, c.Value)
 	case ActionAskAgain:
-		return notice(who.l, kAskedAgain, nil), b.retry(ctx, who, id)
+		return notice(who.l, kAskedAgain, nil), b.retry(ctx, who, Line{Verb: VerbRetry, Request: id})
 	case ActionDiscoverFirst:
 		return b.discoverFirst(ctx, who, c.Value)
 	case ActionRun:
@@ -88,15 +88,19 @@ var errForged = &engine.Problem{Code: "unknown_button", Text: "This button is no
 // discoverFirst asks for the discovery that a run needs, and keeps the run as its purpose.
 func (b *Bot) discoverFirst(ctx context.Context, who asker, value string) (Message, error) {
 	line, err := Parse(value)
-	if err != nil || (line.Verb != VerbRun && line.Verb != VerbDiscover) || line.After != "" {
+	if err != nil || (!goesOn(line) && line.Verb != VerbDiscover) || line.After != "" {
 		return Message{}, errForged
 	}
-	t, err := b.target(who, line.Target)
+	behind, err := b.runBehind(ctx, line)
+	if err != nil {
+		return Message{}, err
+	}
+	t, err := b.target(who, behind.Target)
 	if err != nil {
 		return Message{}, err
 	}
 	k := kDiscoverAsked
-	if line.Verb == VerbRun {
+	if goesOn(line) {
 		k = kDiscoverAskedForRun
 	}
 	return notice(who.l, k, args{"host": code(nameOf(t, line.Target))}), b.submitDiscovery(ctx, who, t, line)

@@ -183,7 +183,7 @@ var flags = []flag{
 	{name: "now", bare: true, verbs: []Verb{VerbPause}, help: kFlagNow,
 		set: func(l *Line, v string) bool { return assign(&l.Now, v, strictBool) },
 		get: func(l Line) []string { return one(l.Now, "") }},
-	{name: "after", verbs: []Verb{VerbRun}, help: "", // written by the bot, refused from people
+	{name: "after", verbs: []Verb{VerbRun, VerbRetry}, help: "", // written by the bot, refused from people
 		set: func(l *Line, v string) bool { return assign(&l.After, v, requestID) },
 		get: func(l Line) []string { return one(l.After != "", l.After) }},
 }

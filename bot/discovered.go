@@ -25,7 +25,7 @@ func (d *draft) discovered(ctx context.Context, s *scene) ([]Post, error) {
 		return nil, err
 	}
 	line, err := Parse(s.r.Command)
-	waits := err == nil && line.Verb == VerbRun
+	waits := err == nil && goesOn(line)
 	ps, err := s.post(s.name(), foundMessage(s.l, found, !waits && s.person()))
 	if err != nil {
 		return nil, err
@@ -164,7 +164,11 @@ func (d *draft) follow(ctx context.Context, s *scene, line Line) ([]Post, error)
 	if slices.ContainsFunc(rs, func(r approvals.Request) bool { return r.Command == line.String() }) {
 		return nil, nil
 	}
-	err = d.run(ctx, asker{user: s.r.Requester, channel: s.r.Channel, l: s.l}, line)
+	ask := d.run
+	if line.Verb == VerbRetry {
+		ask = d.retry
+	}
+	err = ask(ctx, asker{user: s.r.Requester, channel: s.r.Channel, l: s.l}, line)
 	if err == nil {
 		return nil, nil // its card is told with its own event
 	}

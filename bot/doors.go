@@ -16,17 +16,24 @@ func (b *Bot) Ask(ctx context.Context, by approvals.Actor, channel, text string)
 	switch {
 	case err != nil:
 		return approvals.Request{}, err
-	case line.After != "", line.Select.DryRun, line.Verb != VerbDiscover && line.Verb != VerbRun:
-		return approvals.Request{}, &engine.Problem{Code: "not_a_request", Text: "Only discover and run ask for work.",
+	case line.After != "", line.Select.DryRun, line.Verb != VerbDiscover && !goesOn(line):
+		return approvals.Request{}, &engine.Problem{Code: "not_a_request", Text: "Only discover, run and retry ask for work.",
 			Next: "For example: discover HOST, or run HOST --table shop.orders"}
 	}
 	who := asker{user: by, channel: channel}
-	if t, err := b.o.Targets.Find(line.Target); err == nil && channel == "" {
+	behind, err := b.runBehind(ctx, line)
+	if err != nil {
+		return approvals.Request{}, err
+	}
+	if t, err := b.o.Targets.Find(behind.Target); err == nil && channel == "" {
 		who.channel = b.channelOf(t.Cluster)
 	}
 	defer b.Wake()
-	if line.Verb == VerbRun {
+	switch line.Verb {
+	case VerbRun:
 		return b.askRun(ctx, who, line)
+	case VerbRetry:
+		return b.askRetry(ctx, who, line)
 	}
 	t, err := b.target(who, line.Target)
 	if err != nil {

@@ -45,7 +45,7 @@ func (b *Bot) Command(ctx context.Context, c Command) error {
 // alreadyAsked recognises a command that was handled before a crash and comes again: the same
 // person's request with the same words, made after this envelope was stored.
 func (b *Bot) alreadyAsked(ctx context.Context, c Command, line Line) (bool, error) {
-	if c.At.IsZero() || (line.Verb != VerbRun && line.Verb != VerbDiscover) {
+	if c.At.IsZero() || (!goesOn(line) && line.Verb != VerbDiscover) {
 		return false, nil
 	}
 	rs, err := b.o.Lists.Requests(ctx, "mine", c.User.ID, 20)
@@ -85,7 +85,7 @@ func (b *Bot) do(ctx context.Context, who asker, line Line) (Message, error) {
 	case VerbSkip:
 		return b.skip(ctx, who, line)
 	case VerbRetry:
-		return Message{}, b.retry(ctx, who, line.Request)
+		return Message{}, b.retry(ctx, who, line)
 	case VerbSchedule:
 		return b.schedule(ctx, who, line)
 	case VerbWhoami:
@@ -176,7 +176,7 @@ var problemKeys = map[string]key{
 	"plan_changed": kProblemPlanChanged, "no_request": kProblemNoRequest, "no_approvers": kProblemNoApprovers,
 	"group_unreadable": kProblemGroup, "not_requester": kProblemNotRequester, "already_yours": kProblemYours,
 	"unknown_person": kProblemPerson, "not_member": kProblemNotMember, "conflict": kProblemConflict,
-	"reason_missing": kProblemReason, "not_yours_to_stop": kProblemStop, "nothing_running": kProblemNotRunning, "no_table": kProblemTable, "table_ended": kProblemTable,
+	"reason_missing": kProblemReason, "not_yours_to_stop": kProblemStop, "nothing_running": kProblemNotRunning, "still_running": kProblemStillRunning, "nothing_left": kProblemNothingLeft, "no_table": kProblemTable, "table_ended": kProblemTable,
 	"wrong_channel": kProblemChannel, "barred": kProblemOwn,
 }
 

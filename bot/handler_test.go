@@ -268,7 +268,7 @@ func TestPauseResumeCancel(t *testing.T) {
 	require.NotContains(t, w.show("R-7QK1/card"), "[", "nothing more can be asked of it")
 	w.moves("R-7QK1", engine.JobCancelled, engine.EventJobCancelled, "cancelled by a person", nil)
 	w.tells()
-	require.Contains(t, w.show("R-7QK1/card"), "[Ask again]")
+	require.Contains(t, w.show("R-7QK1/card"), "[Retry the 4 tables left]")
 	require.Contains(t, w.says(bob, "pause R-7QK1"), "R-7QK1 is not running: it is approved and cancelled.")
 	golden(t, "pause", w.thread("R-7QK1/card"))
 }

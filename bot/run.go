@@ -52,7 +52,7 @@ func (b *Bot) run(ctx context.Context, who asker, line Line) error {
 }
 
 func (b *Bot) askRun(ctx context.Context, who asker, line Line) (approvals.Request, error) {
-	p, t, err := b.plan(ctx, who, line)
+	p, t, err := b.plan(ctx, who, line, nil)
 	if err != nil {
 		return approvals.Request{}, b.offerDiscovery(line, err)
 	}
@@ -64,7 +64,7 @@ func (b *Bot) askRun(ctx context.Context, who asker, line Line) (approvals.Reque
 
 // showPlan tells one person what run would do, and asks nobody.
 func (b *Bot) showPlan(ctx context.Context, who asker, line Line) (Message, error) {
-	p, t, err := b.plan(ctx, who, line)
+	p, t, err := b.plan(ctx, who, line, nil)
 	if err != nil {
 		return Message{}, b.offerDiscovery(line, err)
 	}
@@ -73,8 +73,9 @@ func (b *Bot) showPlan(ctx context.Context, who asker, line Line) (Message, erro
 	return planMessage(who.l, nameOf(t, line.Target), p, b.o.Tuning.Now(), ask), nil
 }
 
-// plan resolves the host and freezes what its newest discovery offers.
-func (b *Bot) plan(ctx context.Context, who asker, line Line) (engine.Plan, engine.Target, error) {
+// plan resolves the host and freezes what its newest discovery offers, or what of it an ended request
+// left undone.
+func (b *Bot) plan(ctx context.Context, who asker, line Line, rest *engine.Rest) (engine.Plan, engine.Target, error) {
 	t, err := b.target(who, line.Target)
 	if err != nil {
 		return engine.Plan{}, t, err
@@ -82,7 +83,7 @@ func (b *Bot) plan(ctx context.Context, who asker, line Line) (engine.Plan, engi
 	s := line.Select
 	spec := engine.PlanSpec{
 		Target: t, Filter: tablespace.Filter{Schemas: s.Schemas, Tables: s.Tables},
-		Mode: s.Mode, MinGain: s.MinBytes, MinShare: s.MinShare, Parallel: s.Parallel, MaxLag: s.MaxLag, Window: s.Window,
+		Mode: s.Mode, MinGain: s.MinBytes, MinShare: s.MinShare, Parallel: s.Parallel, MaxLag: s.MaxLag, Window: s.Window, Rest: rest,
 	}
 	if s.Until != "" {
 		if spec.Until, err = nextTime(s.Until, t.Settings.Bounds.Window.Zone, b.o.Tuning.Now()); err != nil {
@@ -185,28 +186,11 @@ func (b *Bot) offerDiscovery(line Line, err error) error {
 	if !errors.As(err, &p) || (p.Code != "no_snapshot" && p.Code != "stale_snapshot") {
 		return err
 	}
-	if line.Verb != VerbRun || line.Select.DryRun {
+	if line.Verb != VerbRetry && line.Verb != VerbRun || line.Select.DryRun {
 		line = Line{Verb: VerbDiscover, Target: line.Target}
 	}
 	line.After = ""
 	return &offer{err: p, buttons: func(l Locale) []Button {
 		return []Button{{Action: ActionDiscoverFirst, Value: line.String(), Label: l.text(kDiscoverFirst, nil), Style: "primary"}}
 	}}
-}
-
-// retry asks again for what an ended request asked for, with a fresh plan.
-func (b *Bot) retry(ctx context.Context, who asker, id string) error {
-	r, err := b.request(ctx, id)
-	if err != nil {
-		return err
-	}
-	line, err := Parse(r.Command)
-	if err != nil {
-		return err
-	}
-	if r.Kind == approvals.KindDiscover && line.Verb == VerbDiscover {
-		return b.discover(ctx, who, line)
-	}
-	line.After = ""
-	return b.run(ctx, who, line)
 }

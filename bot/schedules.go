@@ -277,7 +277,7 @@ func (b *Bot) PlanFor(ctx context.Context, s approvals.Schedule) (engine.Plan, e
 	if line.Select.Window.Zone == "" && !line.Select.Window.IsZero() {
 		line.Select.Window.Zone = s.Timing.Zone // its hours are of the same place as its times
 	}
-	p, _, err := b.plan(ctx, asker{user: s.Actor(), channel: s.Channel}, line)
+	p, _, err := b.plan(ctx, asker{user: s.Actor(), channel: s.Channel}, line, nil)
 	var m *Misread // a table that is gone is no slip of the pen here
 	if errors.As(err, &m) {
 		err = &engine.Problem{Code: "nothing_to_do", Text: m.Sentence()}

@@ -30,6 +30,11 @@
 // not started, its statement is killed if it runs, and one that an earlier process left running is
 // found and killed; that it was too late is told as it is, the table is done then.
 //
+// A retry never revives anything: ended jobs and steps do not change, and no approval carries more
+// than its digest. What an ended request left undone (RestOf) becomes the plan of a new request that
+// names the old one (Plan.RetryOf), made from what discoveries say now and approved by a second
+// person. A table of unknown outcome is planned again only when its host was looked at since.
+//
 // # What is known
 //
 // Recall tells what is known of hosts without touching them, for plans, cards, the API and early

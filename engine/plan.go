@@ -34,6 +34,7 @@ type Plan struct {
 	Bounds     Bounds    `json:"bounds,omitzero"`
 
 	Plugins PluginPlan `json:"plugins,omitzero"`
+	RetryOf string     `json:"retry_of,omitempty"` // the ended request whose undone tables these are
 }
 
 // LeftOut is a host of the cluster that a plan leaves alone, with the reason in words.

@@ -67,6 +67,11 @@ func (p *Planner) host(ctx context.Context, s PlanSpec) (HostPlan, Discovery, er
 	if err := p.fresh(s, name, d); err != nil {
 		return HostPlan{}, d, err
 	}
+	if s.Rest != nil {
+		if err := s.Rest.known(name, d.At); err != nil {
+			return HostPlan{}, d, err
+		}
+	}
 	hp, err := p.freeze(s, d)
 	return hp, d, err
 }
@@ -152,8 +157,12 @@ func (p *Planner) frame(s PlanSpec) Plan {
 	if s.MaxLag > 0 {
 		limits.MaxLag = s.MaxLag
 	}
+	of := ""
+	if s.Rest != nil {
+		of = s.Rest.Request
+	}
 	return Plan{
-		Cluster: s.Target.Cluster, Mode: p.mode(s), Limits: limits, LockWait: set.LockWait,
+		RetryOf: of, Cluster: s.Target.Cluster, Mode: p.mode(s), Limits: limits, LockWait: set.LockWait,
 		Parallel: max(1, firstPositive(s.Parallel, set.Parallel)), Tolerance: set.Tolerance,
 		Policy: set.Policy, MinServing: set.MinServing, Bounds: set.Bounds, Plugins: set.Plugins,
 	}
@@ -206,7 +215,7 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int)
 			continue
 		}
 		for _, t := range h.Tables {
-			if !s.Filter.Match(t.Schema, t.Name) || t.FileBytes < s.Filter.MinBytes {
+			if !s.Filter.Match(t.Schema, t.Name) || t.FileBytes < s.Filter.MinBytes || s.Rest != nil && !s.Rest.has(h.Name, t.Schema, t.Name) {
 				continue
 			}
 			if t.Method.Kind == rebuild.Leave || !t.Prediction.Worth(t.Table, minGain, minShare) {

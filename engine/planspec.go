@@ -18,4 +18,5 @@ type PlanSpec struct {
 	MaxLag   time.Duration
 	Window   Window    // narrows the cluster's; without days it has the cluster's, without zone the cluster's
 	Until    time.Time // no table is started that is not expected to end by then; zero: any time
+	Rest     *Rest     // only what an ended request left undone; nil: everything that is worth it
 }

@@ -67,6 +67,8 @@ func (p *Planner) member(ctx context.Context, s PlanSpec, in topology.Instance) 
 		return HostPlan{}, Discovery{}, "it is the primary; after the next switchover it can be done as a replica", nil
 	case !in.Reached:
 		return HostPlan{}, Discovery{}, "the discovery did not reach it: " + in.Unreached, nil
+	case s.Rest != nil && len(s.Rest.tables[in.Name]) == 0:
+		return HostPlan{}, Discovery{}, s.Rest.Request + " left nothing undone on it", nil
 	case len(in.Links) == 0:
 		return HostPlan{}, Discovery{}, "it is no replica (" + string(in.Role) + ")", nil
 	}

@@ -95,8 +95,8 @@ func (w *world) becomes(id string, seq int, want engine.StepState) {
 	require.Eventually(w.t, func() bool { return w.job(id).Steps[seq-1].State == want }, 60*time.Second, 10*time.Millisecond)
 }
 
-// holds keeps tables of a server in use until the test ends.
-func (w *world) holds(node int, tables ...string) {
+// holds keeps tables of a server in use until the test ends, or the answer is called.
+func (w *world) holds(node int, tables ...string) (free func()) {
 	w.t.Helper()
 	tx, err := w.cluster.Nodes[node].DB().BeginTx(w.t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
 	require.NoError(w.t, err)
@@ -105,6 +105,7 @@ func (w *world) holds(node int, tables ...string) {
 		var rows int64
 		require.NoError(w.t, tx.QueryRowContext(w.t.Context(), "SELECT COUNT(*) FROM "+name).Scan(&rows))
 	}
+	return func() { require.NoError(w.t, tx.Rollback()) }
 }
 
 // old waits until a transaction of a server is older than two seconds. The server refreshes its list

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -95,20 +96,34 @@ const (
 
 // do makes one call; out takes the answer.
 func (c *Client) do(ctx context.Context, method, path string, q url.Values, out any) error {
+	return c.send(ctx, method, path, q, nil, out)
+}
+
+// send makes one call with a body of JSON; nil: none.
+func (c *Client) send(ctx context.Context, method, path string, q url.Values, body, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+path+"?"+q.Encode(), nil)
+	var b []byte
+	if body != nil {
+		var err error
+		if b, err = json.Marshal(body); err != nil {
+			return fmt.Errorf("make the call: %w", err)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+path+"?"+q.Encode(), bytes.NewReader(b))
 	if err != nil {
 		return fmt.Errorf("make the call: %w", err)
 	}
 	req.Header = c.header()
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		return &Unreachable{c.base.String(), bare(err)}
 	}
 	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, answerBytes))
-	if err != nil {
+	if b, err = io.ReadAll(io.LimitReader(res.Body, answerBytes)); err != nil {
 		return &Unreachable{c.base.String(), err}
 	}
 	return answer(res, b, out)
@@ -203,6 +218,11 @@ func (c *Client) Requests(ctx context.Context, p Page) (out RequestList, err err
 // Request reads one request.
 func (c *Client) Request(ctx context.Context, id string) (out RequestView, err error) {
 	return out, c.do(ctx, http.MethodGet, "/api/v1/requests/"+url.PathEscape(id), nil, &out)
+}
+
+// Ask asks for work with a command as typed in the chat.
+func (c *Client) Ask(ctx context.Context, command string) (out RequestView, err error) {
+	return out, c.send(ctx, http.MethodPost, "/api/v1/requests", nil, map[string]string{"command": command}, &out)
 }
 
 // Feed is an open WebSocket on the event log.

@@ -107,7 +107,7 @@ func (s *Server) requestRoutes() {
 	add(s, huma.Operation{OperationID: "list-requests", Method: http.MethodGet, Path: path, Tags: []string{tag}, Summary: "List requests, newest first"}, Read, s.listRequests)
 	add(s, huma.Operation{OperationID: "get-request", Method: http.MethodGet, Path: path + "/{id}", Tags: []string{tag}, Summary: "Read one request"}, Read, s.getRequest)
 	add(s, huma.Operation{OperationID: "create-request", Method: http.MethodPost, Path: path, DefaultStatus: http.StatusCreated, Tags: []string{tag}, Summary: "Ask for work",
-		Description: "Takes discover and run commands. The request waits for a second person like one asked in the chat."}, Request, s.createRequest)
+		Description: "Takes discover, run and retry commands. The request waits for a second person like one asked in the chat."}, Request, s.createRequest)
 	add(s, huma.Operation{OperationID: "withdraw-request", Method: http.MethodPost, Path: path + "/{id}/withdraw", Tags: []string{tag}, Summary: "Take a pending request back"}, Request, s.withdraw)
 	add(s, huma.Operation{OperationID: "review-request", Method: http.MethodPost, Path: path + "/{id}/reviews", Tags: []string{tag}, Summary: "Approve or deny",
 		Description: "The person the token stands for decides, by the rules of the chat: never the requester, only approvers of the cluster."}, Review, s.review)

@@ -175,9 +175,9 @@ func jobsWatchCommand(r *remote) *cobra.Command {
 func requestsCommand() *cobra.Command {
 	r := &remote{}
 	return remoteCommand(&cobra.Command{
-		Use: "requests", Short: "Look at requests of a running server",
+		Use: "requests", Short: "Look at requests of a running server, retry what they left undone",
 		Long: "Calls a running server. Exit codes as of recycler jobs.",
-	}, r, requestsListCommand(r), requestsShowCommand(r))
+	}, r, requestsListCommand(r), requestsShowCommand(r), requestsRetryCommand(r))
 }
 
 func requestsListCommand(r *remote) *cobra.Command {
@@ -246,6 +246,26 @@ func requestsShowCommand(r *remote) *cobra.Command {
 				for _, j := range q.Jobs {
 					row(w, "job", j)
 				}
+			})
+		},
+	}
+}
+
+func requestsRetryCommand(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use: "retry REQUEST", Short: "Ask for the tables that an ended request left undone", Args: usageArgs(cobra.ExactArgs(1)),
+		Long: "Makes a new request that names the old one: its tables that failed, were refused or never started,\nwith a new plan. Somebody else must approve it, like any other.",
+		RunE: func(c *cobra.Command, args []string) error {
+			client, err := r.client()
+			if err != nil {
+				return err
+			}
+			q, err := client.Ask(c.Context(), "retry "+args[0])
+			if err != nil {
+				return err
+			}
+			return r.print(c.OutOrStdout(), q, func(w io.Writer) {
+				row(w, fmt.Sprintf("%s is %s", q.ID, q.State))
 			})
 		},
 	}

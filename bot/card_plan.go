@@ -47,6 +47,7 @@ func planBody(b *builder, p engine.Plan, asOf time.Time, rows int) {
 		b.field(kFieldSnapshot, b.l.say(kSnapshotAge, args{"at": when(p.Snapshot), "age": plain(b.l.span(asOf.Sub(p.Snapshot)))})...),
 	}})
 	planBounds(b, p)
+	planDisks(b, p)
 	if accepted := policyWords(b.l, p.Policy); accepted != "" {
 		b.text(append([]Span{emoji("warning"), plain(" ")}, b.l.say(kAccepted, args{"what": bold(accepted)})...)...)
 	}
@@ -88,6 +89,31 @@ func planBounds(b *builder, p engine.Plan) {
 	}
 	if names := p.Plugins.Hooks; len(names) > 0 {
 		b.context(b.l.say(kPlanHooks, args{"names": code(strings.Join(names, ", "))})...)
+	}
+}
+
+// planDisks says what was free on the hosts, and where nobody can tell: there a rebuild that fills the
+// disk is not held back.
+func planDisks(b *builder, p engine.Plan) {
+	if p.Limits.DiskFree <= 0 {
+		return
+	}
+	var known, unknown []string
+	for _, h := range p.Hosts {
+		switch {
+		case h.Free.Data == 0:
+			unknown = append(unknown, h.Name)
+		case h.Free.Temp == 0:
+			known = append(known, h.Name+" "+bytesOf(h.Free.Data))
+		default:
+			known = append(known, h.Name+" "+b.l.text(kDiskFreeBoth, args{"data": plain(bytesOf(h.Free.Data)), "temp": plain(bytesOf(h.Free.Temp))}))
+		}
+	}
+	if len(known) > 0 {
+		b.context(b.l.say(kDiskFree, args{"hosts": plain(clip(strings.Join(known, ", "), 600))})...)
+	}
+	if len(unknown) > 0 {
+		b.context(append([]Span{emoji("warning"), plain(" ")}, b.l.say(kDiskUnknown, args{"hosts": plain(clip(strings.Join(unknown, ", "), 600))})...)...)
 	}
 }
 

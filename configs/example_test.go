@@ -43,7 +43,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 
 	short := DefaultCluster()
 	short.Name, short.Environment, short.Channel, short.MySQL = "db-dev", "development", "C0456EFGH", want.MySQL
-	short.Hosts = []Host{{"db-dev-1", "db-dev-1:3306"}, {"db-dev-2", "db-dev-2:3306"}}
+	short.Hosts = []Host{{Name: "db-dev-1", Addr: "db-dev-1:3306"}, {Name: "db-dev-2", Addr: "db-dev-2:3306"}}
 	short.Approvers = Approvers{Groups: []string{"S0123DBAS"}, MinApprovals: 1}
 
 	want.Clusters = []Cluster{full, short}
@@ -85,7 +85,7 @@ func TestDocCommentsTellTheDefaults(t *testing.T) {
 	for _, v := range []any{Defaults(), DefaultCluster(), Defaults().Slack, Defaults().Storage, Defaults().Storage.Retention, Defaults().Node, Defaults().Log,
 		Defaults().Language, Defaults().Approvals, Defaults().Approvals.Approvers, Defaults().Engine, Defaults().Engine.Cache, Defaults().Schedules, Defaults().API, Defaults().MySQL,
 		Defaults().MySQL.TLS, DefaultCluster().Rebuild, DefaultCluster().Rebuild.Window, DefaultCluster().Limits, DefaultCluster().Policy,
-		DefaultCluster().External, Host{}} {
+		DefaultCluster().External, DefaultCluster().Limits.DiskHook, Host{}} {
 		values[reflect.TypeOf(v).Name()] = reflect.ValueOf(v)
 	}
 	told := 0

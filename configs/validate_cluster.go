@@ -173,6 +173,34 @@ func (l Limits) validate(m *mistakes, path string) {
 	if l.CriticalLag != 0 && l.CriticalLag <= l.MaxLag {
 		m.addf(path+".critical_lag", "%v must be more than max_lag %v, or 0 to turn it off", l.CriticalLag, l.MaxLag)
 	}
+	l.DiskHook.validate(m, path+".disk_hook")
+}
+
+// validate checks a hook; one that is written down wrongly would hold every start back.
+func (h DiskHook) validate(m *mistakes, path string) {
+	between(m, path+".timeout", h.Timeout, 100*time.Millisecond, time.Minute)
+	if len(h.Command) > 0 && h.URL != "" {
+		m.addf(path, "has a command and a url; only one of them can answer")
+	}
+	for i, word := range h.Command {
+		if i == 0 && strings.TrimSpace(word) == "" {
+			m.addf(path+".command", "begins with nothing; name the program first")
+		}
+		fill(m, fmt.Sprintf("%s.command[%d]", path, i), word)
+	}
+	if h.URL != "" {
+		fill(m, path+".url", h.URL)
+		webURL(m, path+".url", holes.ReplaceAllString(h.URL, "1"))
+	}
+}
+
+// fill refuses holes nobody fills.
+func fill(m *mistakes, path, text string) {
+	for _, hole := range holes.FindAllString(text, -1) {
+		if !slices.Contains([]string{"{cluster}", "{name}", "{host}", "{port}"}, hole) {
+			m.addf(path, "%s is unknown; write {cluster}, {name}, {host} or {port}", hole)
+		}
+	}
 }
 
 func (e External) validate(m *mistakes, path string) {
@@ -181,11 +209,7 @@ func (e External) validate(m *mistakes, path string) {
 	if e.URL == "" {
 		return
 	}
-	for _, hole := range holes.FindAllString(e.URL, -1) {
-		if !slices.Contains([]string{"{cluster}", "{name}", "{host}", "{port}"}, hole) {
-			m.addf(path+".url", "%s is unknown; write {cluster}, {name}, {host} or {port}", hole)
-		}
-	}
+	fill(m, path+".url", e.URL)
 	u := webURL(m, path+".url", holes.ReplaceAllString(e.URL, "1"))
 	if u != nil && e.Token.Set() && u.Scheme == "http" && !loopback(u.Hostname()) {
 		m.addf(path+".url", "would send the token in plain text; use https")

@@ -123,6 +123,7 @@ func (r *run) tables(ctx context.Context, a *dbconn.Access, target Target, in to
 			r.log.Warn("connection not closed", zap.Error(err))
 		}
 	}()
+	h.Free = r.disks(target.Cluster, in.Name, srv).Ask(ctx)
 	list, err := tablespace.Inventory(ctx, srv, srv.Version, tablespace.Filter{})
 	if err != nil {
 		return fmt.Errorf("list the tables of %s: %w", in.Name, err)

@@ -28,14 +28,14 @@ type Options struct {
 	Neighbours  Neighbours // nil: a job knows of no other
 	Guards      func(cluster string) *guard.Guard
 	Live        *Live
-	Plugins     *plugin.Set                                   // nil: there are none
-	Disk        func(cluster, host string) throttle.DiskProbe // nil: the disk is not known
-	Owner       string                                        // this process, unique per start
-	LeaseTTL    time.Duration                                 // 15 s
-	Heartbeat   time.Duration                                 // 1 s: how fast a person's wish is seen
-	WatchEvery  time.Duration                                 // 300 ms: how fast a promotion is seen
-	Reconnect   time.Duration                                 // 10 min: how long a lost server is waited for
-	Now         func() time.Time                              // time.Now; maintenance windows are told by it
+	Plugins     *plugin.Set                                 // nil: there are none
+	Disks       func(cluster, host string) throttle.Outside // what the configuration knows; nil: nothing
+	Owner       string                                      // this process, unique per start
+	LeaseTTL    time.Duration                               // 15 s
+	Heartbeat   time.Duration                               // 1 s: how fast a person's wish is seen
+	WatchEvery  time.Duration                               // 300 ms: how fast a promotion is seen
+	Reconnect   time.Duration                               // 10 min: how long a lost server is waited for
+	Now         func() time.Time                            // time.Now; maintenance windows are told by it
 	Log         *zap.Logger
 }
 

@@ -66,6 +66,7 @@ type HostPlan struct {
 	Role     topology.Role   `json:"role"`
 	Version  string          `json:"version"`
 	Steps    []PlannedStep   `json:"steps"`
+	Free     throttle.Free   `json:"free,omitzero"` // at the snapshot
 }
 
 // PlannedStep is one table of a plan with the reason for its method and what it should give back.
@@ -80,6 +81,7 @@ type PlannedStep struct {
 	High      int64          `json:"high"`
 	How       string         `json:"how"`
 	Estimate  time.Duration  `json:"estimate"`
+	Temp      int64          `json:"temp,omitempty"` // for sorting its secondary indexes, at most
 }
 
 // Digest is the SHA-256 of the plan's canonical JSON, in hex. Field order is the struct's, so
@@ -123,6 +125,7 @@ type HostInventory struct {
 	Name    string        `json:"name"`
 	Tables  []TableReport `json:"tables"`
 	Verdict guard.Verdict `json:"verdict"`
+	Free    throttle.Free `json:"free,omitzero"`
 	Error   string        `json:"error,omitempty"` // why the inventory is missing, in words
 }
 

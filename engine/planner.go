@@ -11,6 +11,7 @@ import (
 
 	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/rebuild"
+	"mysql-recycler/engine/throttle"
 	"mysql-recycler/engine/topology"
 )
 
@@ -146,8 +147,18 @@ func (p *Planner) freeze(s PlanSpec, d Discovery) (HostPlan, error) {
 	}
 	return HostPlan{
 		Name: s.Target.Host.Name, Addr: in.Addr, Identity: in.Identity, Role: in.Role,
-		Version: in.Version.String(), Steps: steps,
+		Version: in.Version.String(), Steps: steps, Free: freeOn(d, s.Target.Host.Name),
 	}, nil
+}
+
+// freeOn is what a discovery saw free on a host.
+func freeOn(d Discovery, host string) throttle.Free {
+	for _, h := range d.Hosts {
+		if h.Name == host {
+			return h.Free
+		}
+	}
+	return throttle.Free{}
 }
 
 // frame is a plan without its hosts: what the cluster's settings and the request say.
@@ -225,7 +236,7 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int)
 			steps = append(steps, PlannedStep{
 				Schema: t.Schema, Table: t.Name, Method: checked(t.Method, set.Policy), Bytes: t.FileBytes,
 				Predicted: t.Prediction.Bytes, Low: t.Prediction.Low, High: t.Prediction.High,
-				How: t.Prediction.How, Estimate: estimate(t),
+				How: t.Prediction.How, Estimate: estimate(t), Temp: sorting(t),
 			})
 		}
 	}
@@ -249,6 +260,15 @@ func checked(m rebuild.Method, policy Policy) rebuild.Method {
 func estimate(t TableReport) time.Duration {
 	work := t.Prediction.Bytes + t.FileBytes/4
 	return stepOverhead + time.Duration(float64(work)/assumedRate*float64(time.Second)).Round(time.Second)
+}
+
+// sorting bounds the temporary files of a rebuild: in place, the server sorts each secondary index
+// in files of about its size, and several at once since 8.0.27. A copy inserts row by row.
+func sorting(t TableReport) int64 {
+	if t.Method.Algorithm != rebuild.Inplace {
+		return 0
+	}
+	return t.IndexBytes
 }
 
 func (p *Planner) mode(s PlanSpec) rebuild.Mode {

@@ -108,13 +108,17 @@ func (r *run) openThrottle(ctx context.Context, h *host) {
 			down = append(down, throttle.Node{Server: s, Name: in.Name, Replica: true, Heartbeat: h.heartbeat})
 		}
 	}
-	disk := throttle.FirstKnown{throttle.DisksPlugin{Server: h.server}}
-	if r.o.Disk != nil {
-		if probe := r.o.Disk(r.job.Cluster, h.plan.Name); probe != nil {
-			disk = append(disk, probe)
-		}
+	h.throttle = throttle.New(r.job.Plan.Limits, target, down, r.disks(r.job.Cluster, h.plan.Name, h.server))
+}
+
+// disks tell a host's free space: the server where it can, else the configuration.
+func (d *Dispatcher) disks(cluster, host string, s *dbconn.Server) throttle.Disks {
+	data, temp := throttle.FirstKnown{throttle.DisksPlugin{Server: s}}, throttle.FirstKnown{throttle.DisksPlugin{Server: s, Temp: true}}
+	if d.o.Disks != nil {
+		more := d.o.Disks(cluster, host)
+		data, temp = append(data, more.Data...), append(temp, more.Temp...)
 	}
-	h.throttle = throttle.New(r.job.Plan.Limits, target, down, disk)
+	return throttle.Disks{Data: data, Temp: temp}
 }
 
 // endUnreached ends a job whose host could not be looked at. Nothing was executed there by this

@@ -9,6 +9,7 @@ import (
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
+	"mysql-recycler/engine/throttle"
 )
 
 // A run over a cluster: leaves first, one host at a time, the primary left out; a host that fails
@@ -68,8 +69,15 @@ func TestMinServing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "1+2", small1)
 	w.adjust = func(s *engine.ClusterSettings) { s.MinServing = 1 }
+	w.options.Disks = func(_, host string) throttle.Outside {
+		require.Equal(t, "db-2", host)
+		return throttle.Outside{Data: throttle.FirstKnown{throttle.Fixed(9 << 30)}}
+	}
+	w.dispatcher = engine.NewDispatcher(w.options)
 	w.discover("db-2")
-	id := w.recycle("db-2", w.plan("db-2"))
+	p := w.plan("db-2")
+	require.Equal(t, throttle.Free{Data: 9 << 30}, p.Hosts[0].Free, "what was free is on the card")
+	id := w.recycle("db-2", p)
 	require.NoError(t, w.cluster.Nodes[2].Exec(t.Context(), "STOP SLAVE SQL_THREAD"))
 	end := w.background(t.Context(), id)
 	require.Eventually(t, func() bool { return len(w.waits(id)) > 0 }, 20*time.Second, 10*time.Millisecond)

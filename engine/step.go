@@ -131,7 +131,7 @@ func (r *run) unfit(ctx context.Context, h *host, s *Step) (string, error) {
 // need is what the throttle has to know of a table. While the applier is stopped by us its lag
 // grows as planned; before that it counts like any other.
 func (r *run) need(s *Step, stopped bool) throttle.Table {
-	return throttle.Table{Schema: s.Plan.Schema, Name: s.Plan.Table, NeedBytes: s.Plan.High, ApplierStopped: stopped}
+	return throttle.Table{Schema: s.Plan.Schema, Name: s.Plan.Table, NeedBytes: s.Plan.High, TempBytes: s.Plan.Temp, ApplierStopped: stopped}
 }
 
 // rebuild runs the statement between three watchers, each of which may have it killed: the guard

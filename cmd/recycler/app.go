@@ -76,7 +76,7 @@ func (a *app) wire() error {
 	)
 	dispatcher := engine.NewDispatcher(engine.Options{
 		Journal: journal, Leases: storage.NewLeases(a.db), Discoveries: recall, Neighbours: journal, Targets: conf, Guards: conf.guard, Live: live,
-		Plugins: conf.plugins, Owner: owner, LeaseTTL: c.Engine.LeaseTTL, Log: a.log.Named("engine"),
+		Plugins: conf.plugins, Disks: conf.disks, Owner: owner, LeaseTTL: c.Engine.LeaseTTL, Log: a.log.Named("engine"),
 	})
 	a.queue, err = queue.New(a.db, dispatcher.Run, queue.Options{
 		ClientID: owner, Regions: regions(c), LeaseTTL: c.Engine.LeaseTTL, RescueAfter: c.Engine.RescueAfter,

@@ -17,6 +17,7 @@ import (
 	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/plugin"
+	"mysql-recycler/engine/throttle"
 )
 
 // source is where a process's configuration comes from.
@@ -88,6 +89,9 @@ func (c *current) Access(cluster string) *dbconn.Access { return c.Load().Access
 
 // Names implements engine.Targets.
 func (c *current) Names() []string { return c.Load().Names() }
+
+// disks are what the newest configuration knows of a host's free space.
+func (c *current) disks(cluster, host string) throttle.Outside { return c.Load().disks(cluster, host) }
 
 func (c *current) policy(cluster string) approvals.Policy { return c.Load().policy(cluster) }
 func (c *current) region(cluster string) string           { return c.Load().region(cluster) }

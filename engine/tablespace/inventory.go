@@ -27,7 +27,6 @@ type listed struct {
 	disk    DiskName
 	spaces  []space
 	data    int64
-	index   int64
 	options string // CREATE_OPTIONS in lower case
 }
 
@@ -120,7 +119,7 @@ func selectTables(ctx context.Context, q dbconn.Querier, v dbconn.Version, where
 		t := &listed{}
 		var created float64 // UNIX_TIMESTAMP of a column is a DECIMAL on MariaDB
 		var schema, table sql.NullString
-		if err := rows.Scan(&t.Schema, &t.Name, &t.Engine, &t.RowFormat, &t.Rows, &t.data, &t.index,
+		if err := rows.Scan(&t.Schema, &t.Name, &t.Engine, &t.RowFormat, &t.Rows, &t.data, &t.IndexBytes,
 			&t.DataFree, &created, &t.options, &schema, &table); err != nil {
 			return nil, fmt.Errorf("list tables: %w", err)
 		}
@@ -199,13 +198,13 @@ func (t *listed) place(told bool, shared Space) {
 	t.Space = SpaceOwn
 	switch {
 	case t.Engine != "InnoDB":
-		t.FileBytes = t.data + t.index
+		t.FileBytes = t.data + t.IndexBytes
 		return
 	case shared != "":
-		t.Space, t.FileBytes = shared, t.data+t.index
+		t.Space, t.FileBytes = shared, t.data+t.IndexBytes
 		return
 	case len(t.spaces) == 0 && !told:
-		t.FileBytes = t.data + t.index + t.DataFree
+		t.FileBytes = t.data + t.IndexBytes + t.DataFree
 	}
 	sparse := t.pageCompressed()
 	for _, s := range t.spaces {

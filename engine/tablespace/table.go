@@ -13,7 +13,8 @@ type Table struct {
 	RowFormat  string    `json:"row_format"`
 	FileBytes  int64     `json:"file_bytes"` // sum of FILE_SIZE (ALLOCATED_SIZE when page compressed) of its tablespaces
 	DataFree   int64     `json:"data_free"`
-	Rows       int64     `json:"rows"` // from statistics
+	IndexBytes int64     `json:"index_bytes,omitempty"` // of all secondary indexes, from statistics; InnoDB
+	Rows       int64     `json:"rows"`                  // from statistics
 	Space      Space     `json:"space"`
 	Partitions int       `json:"partitions,omitempty"`
 	Features   []Feature `json:"features,omitempty"`

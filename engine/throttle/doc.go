@@ -13,7 +13,7 @@
 //
 // Lag of the target and of everything that replicates from it (the delay a replica keeps on
 // purpose is taken off), threads running, transactions that would hold the metadata lock of the
-// table, the length of InnoDB's history, free disk. A reason is one comparison:
+// table, the length of InnoDB's history, free disk of the data directory and of temporary files. A reason is one comparison:
 // "replica_lag 14 s > 10 s on db-prod-3".
 //
 // # Failure behaviour

@@ -22,6 +22,7 @@ type Node struct {
 type Table struct {
 	Schema, Name string
 	NeedBytes    int64 // size of the new file, which stands beside the old one for a while
+	TempBytes    int64 // size of the sort files of its secondary indexes, at most
 	// ApplierStopped says that we stopped the target's applier ourselves: its lag then grows as
 	// planned and is not looked at.
 	ApplierStopped bool
@@ -38,7 +39,7 @@ type Throttle struct {
 	limits     Limits
 	target     Node
 	downstream []Node
-	disk       DiskProbe
+	disks      Disks
 
 	every time.Duration // between two looks
 }
@@ -50,9 +51,9 @@ const lookEvery = 2 * time.Second
 // lookTimeout bounds one look at one server.
 const lookTimeout = 5 * time.Second
 
-// New makes a Throttle. disk may be nil when nothing can tell the free space.
-func New(limits Limits, target Node, downstream []Node, disk DiskProbe) *Throttle {
-	return &Throttle{limits: limits, target: target, downstream: downstream, disk: disk, every: lookEvery}
+// New makes a Throttle.
+func New(limits Limits, target Node, downstream []Node, disks Disks) *Throttle {
+	return &Throttle{limits: limits, target: target, downstream: downstream, disks: disks, every: lookEvery}
 }
 
 // Check looks once whether the table may be started now.

@@ -2,7 +2,6 @@ package throttle
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -45,7 +44,7 @@ var table = Table{Schema: "shop", Name: "t"}
 var everything = Limits{MaxLag: 5 * time.Second, CriticalLag: time.Minute, ThreadsRunning: 100, HistoryLength: 1_000_000, LongTrx: time.Second, DiskFree: 1}
 
 func (e *env) quiet(t *testing.T) {
-	th := New(everything, e.node(), []Node{e.node()}, Fixed(1<<40))
+	th := New(everything, e.node(), []Node{e.node()}, Disks{Data: Fixed(1 << 40)})
 	v := th.Check(t.Context(), table)
 	require.False(t, v.Throttled, v.String())
 	require.NoError(t, th.Wait(t.Context(), table, func(v Verdict) { t.Error("told of", v) }))
@@ -54,7 +53,7 @@ func (e *env) quiet(t *testing.T) {
 // lag: a stopped applier is not "no lag", neither before a start nor when told to ignore it; beside
 // a running statement it is not a reason to kill.
 func (e *env) lag(t *testing.T) {
-	th := New(everything, e.node(), nil, nil)
+	th := New(everything, e.node(), nil, Disks{})
 	e.applier(t, false)
 	v := th.Check(t.Context(), table)
 	require.True(t, v.Throttled)
@@ -70,7 +69,7 @@ func (e *env) lag(t *testing.T) {
 	// Real lag: the applier waits for a lock that we hold.
 	hold := e.begin(t, "SELECT * FROM shop.t FOR UPDATE")
 	require.NoError(t, e.primary.Exec(t.Context(), "UPDATE shop.t SET v = v + 1"))
-	tight := New(Limits{MaxLag: time.Second, CriticalLag: 2 * time.Second}, e.node(), nil, nil)
+	tight := New(Limits{MaxLag: time.Second, CriticalLag: 2 * time.Second}, e.node(), nil, Disks{})
 	tight.every = 100 * time.Millisecond
 	start := time.Now()
 	err := tight.During(t.Context(), table)
@@ -106,7 +105,7 @@ func (e *env) downstream(t *testing.T) {
 	require.NoError(t, e.replica.Pause())
 	defer func() { require.NoError(t, e.replica.Continue()) }()
 	target := Node{Server: e.open(t, e.primary), Name: e.primary.Name}
-	th := New(Limits{MaxLag: time.Second}, target, []Node{below}, nil)
+	th := New(Limits{MaxLag: time.Second}, target, []Node{below}, Disks{})
 	v := th.Check(t.Context(), table)
 	require.True(t, v.Throttled)
 	require.Contains(t, v.String(), "replica_lag unknown on db-below: ")
@@ -140,7 +139,7 @@ func (e *env) begin(t *testing.T, statement string) (end func()) {
 // transactions: an old one on the table holds a start back and is named; on MySQL, which knows its
 // locks, one on another table does not.
 func (e *env) transactions(t *testing.T) {
-	th := New(Limits{LongTrx: time.Second}, e.node(), nil, nil)
+	th := New(Limits{LongTrx: time.Second}, e.node(), nil, Disks{})
 	end := e.begin(t, "INSERT INTO shop.other VALUES (7)")
 	if e.Flavor == mysqltest.MySQL {
 		time.Sleep(2100 * time.Millisecond) // it has to grow older than the limit
@@ -166,7 +165,7 @@ func (e *env) load(t *testing.T) {
 	n, err := status(t.Context(), e.node(), "Threads_running")
 	require.NoError(t, err)
 	require.Positive(t, n)
-	th := New(Limits{ThreadsRunning: 1}, e.node(), nil, nil)
+	th := New(Limits{ThreadsRunning: 1}, e.node(), nil, Disks{})
 	ends := []func(){e.sleeper(t), e.sleeper(t)}
 	require.Eventually(t, func() bool { return th.Check(t.Context(), table).Throttled }, 10*time.Second, 20*time.Millisecond)
 	require.Regexp(t, `threads_running \d+ > 1 on `, th.Check(t.Context(), table).String())
@@ -177,7 +176,7 @@ func (e *env) load(t *testing.T) {
 	for range 40 {
 		e.local(t, "UPDATE shop.t SET v = v + 1")
 	}
-	th = New(Limits{HistoryLength: 5}, e.node(), nil, nil)
+	th = New(Limits{HistoryLength: 5}, e.node(), nil, Disks{})
 	require.Eventually(t, func() bool { return th.Check(t.Context(), table).Throttled }, 10*time.Second, 50*time.Millisecond)
 	require.Regexp(t, `history_length \d+ > 5 on `, th.Check(t.Context(), table).String())
 	end()
@@ -209,7 +208,7 @@ func (e *env) heartbeat(t *testing.T) {
 	require.NoError(t, err)
 	require.InDelta(t, 90, lag.Seconds(), 10)
 	n.Heartbeat = "shop.nothing"
-	th := New(Limits{MaxLag: time.Second}, n, nil, nil)
+	th := New(Limits{MaxLag: time.Second}, n, nil, Disks{})
 	require.Contains(t, th.Check(t.Context(), table).String(), "(error 1146)")
 }
 
@@ -218,15 +217,22 @@ func (e *env) heartbeat(t *testing.T) {
 func (e *env) disk(t *testing.T) {
 	big := Table{Schema: "shop", Name: "t", NeedBytes: 10 << 30}
 	l := Limits{DiskFree: 2 << 30}
-	v := New(l, e.node(), nil, Fixed(11<<30)).Check(t.Context(), big)
+	of := func(p DiskProbe) *Throttle { return New(l, e.node(), nil, Disks{Data: p}) }
+	v := of(Fixed(11<<30)).Check(t.Context(), big)
 	require.Equal(t, "disk_free 11.0 GiB < 12.0 GiB on "+e.replica.Name, v.String())
-	require.False(t, New(l, e.node(), nil, Fixed(12<<30)).Check(t.Context(), big).Throttled)
-	require.False(t, New(l, e.node(), nil, nil).Check(t.Context(), big).Throttled)
-	broken := Hook(func(context.Context) (int64, error) { return 0, errors.New("exit status 1") })
-	require.Contains(t, New(l, e.node(), nil, broken).Check(t.Context(), big).String(), "disk_free unknown")
-	require.False(t, New(l, e.node(), nil, FirstKnown{broken, Fixed(1 << 50)}).Check(t.Context(), big).Throttled)
+	require.False(t, of(Fixed(12<<30)).Check(t.Context(), big).Throttled)
+	require.False(t, of(nil).Check(t.Context(), big).Throttled)
+	broken := (&Hook{Command: []string{"false"}, Timeout: 5 * time.Second}).Data()
+	require.Contains(t, of(broken).Check(t.Context(), big).String(), "disk_free unknown")
+	require.False(t, of(FirstKnown{broken, Fixed(1 << 50)}).Check(t.Context(), big).Throttled)
 
-	th := New(l, e.node(), nil, Fixed(1<<30-1))
+	// Temporary files have a disk of their own.
+	big.TempBytes = 3 << 30
+	small := New(l, e.node(), nil, Disks{Data: Fixed(12 << 30), Temp: Fixed(2 << 30)})
+	require.Equal(t, "tmp_free 2.0 GiB < 3.0 GiB on "+e.replica.Name, small.Check(t.Context(), big).String())
+	require.False(t, of(Fixed(12<<30)).Check(t.Context(), big).Throttled, "unknown, as the card says")
+
+	th := of(Fixed(1<<30 - 1))
 	th.every = 10 * time.Millisecond
 	var critical *Critical
 	require.ErrorAs(t, th.During(t.Context(), big), &critical)
@@ -248,6 +254,11 @@ func (e *env) disk(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, known)
 	require.Positive(t, free)
+	temp, known, err := (DisksPlugin{Server: srv, Temp: true}).Free(t.Context())
+	require.NoError(t, err)
+	require.True(t, known)
+	require.Positive(t, temp)
+	require.Positive(t, Disks{Data: DisksPlugin{Server: srv}}.Ask(t.Context()).Data)
 }
 
 func TestReason(t *testing.T) {

@@ -25,6 +25,7 @@ const (
 	MetricTrx      = "long_transaction" // seconds
 	MetricHistory  = "history_length"   // transactions not yet purged
 	MetricDiskFree = "disk_free"        // bytes
+	MetricTempFree = "tmp_free"         // bytes, where temporary files are
 )
 
 // String is the comparison. A metric that could not be read has no value and says so.
@@ -35,7 +36,7 @@ func (r Reason) String() string {
 		b.WriteString(" unknown")
 	} else {
 		sign := " > "
-		if r.Metric == MetricDiskFree {
+		if r.Metric == MetricDiskFree || r.Metric == MetricTempFree {
 			sign = " < "
 		}
 		b.WriteString(" " + amount(r.Value, r.Unit) + sign + amount(r.Limit, r.Unit))

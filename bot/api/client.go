@@ -225,6 +225,16 @@ func (c *Client) Ask(ctx context.Context, command string) (out RequestView, err 
 	return out, c.send(ctx, http.MethodPost, "/api/v1/requests", nil, map[string]string{"command": command}, &out)
 }
 
+// Config reads the configuration in force.
+func (c *Client) Config(ctx context.Context) (out ConfigView, err error) {
+	return out, c.do(ctx, http.MethodGet, "/api/v1/config", nil, &out)
+}
+
+// Reload has the server read its configuration again.
+func (c *Client) Reload(ctx context.Context) (out Reloaded, err error) {
+	return out, c.do(ctx, http.MethodPost, "/api/v1/config/reload", nil, &out)
+}
+
 // Feed is an open WebSocket on the event log.
 type Feed struct{ conn *websocket.Conn }
 

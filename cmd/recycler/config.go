@@ -15,7 +15,7 @@ import (
 const defaultConfig = "/etc/recycler/recycler.yaml"
 
 func configCommand() *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Look at the configuration"}
+	c := &cobra.Command{Use: "config", Short: "Check, show, compare and reload the configuration"}
 	var path string
 	check := &cobra.Command{
 		Use: "check", Short: "Report every mistake of the configuration", Args: cobra.NoArgs,
@@ -34,7 +34,7 @@ func configCommand() *cobra.Command {
 		},
 	}
 	configFlag(check, &path)
-	c.AddCommand(check)
+	c.AddCommand(check, showCommand(), diffCommand(), reloadCommand())
 	return c
 }
 

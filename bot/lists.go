@@ -161,9 +161,13 @@ func (b *Bot) reclaimable(ctx context.Context, clusters []string, only string) (
 		if err != nil {
 			return nil, fmt.Errorf("read the newest discovery of %s: %w", t.Host.Name, err)
 		}
+		done, err := b.o.Lists.Rebuilt(ctx, t.Host.Name, d.At)
+		if err != nil {
+			return nil, fmt.Errorf("read what was rebuilt on %s: %w", t.Host.Name, err)
+		}
 		for _, h := range d.Hosts {
 			for _, tb := range h.Tables {
-				if h.Name == t.Host.Name && tb.Gain() > 0 && worth(tb) {
+				if h.Name == t.Host.Name && tb.Gain() > 0 && worth(tb) && !done[tb.Schema+"."+tb.Name] {
 					out = append(out, found{TableReport: tb, host: h.Name, seen: d})
 				}
 			}

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"time"
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
@@ -31,6 +32,8 @@ type Lists interface {
 	NewestDiscovery(ctx context.Context, cluster, host string) (engine.Discovery, error)
 	// Discovery returns the one a request made.
 	Discovery(ctx context.Context, requestID string) (engine.Discovery, error)
+	// Rebuilt are the tables (schema.table) of a host that jobs have rebuilt since a time.
+	Rebuilt(ctx context.Context, host string, since time.Time) (map[string]bool, error)
 }
 
 // Wanter stores what a person wants of a live job (pause, resume, cancel), or of one of its tables by

@@ -248,6 +248,8 @@ func (w *world) NewestDiscovery(_ context.Context, cluster, host string) (engine
 	return engine.Discovery{}, engine.ErrNotFound
 }
 
+func (w *world) Rebuilt(context.Context, string, time.Time) (map[string]bool, error) { return nil, nil }
+
 func (w *world) Discovery(_ context.Context, id string) (engine.Discovery, error) {
 	for _, d := range w.found {
 		if d.ID == id {

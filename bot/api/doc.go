@@ -30,7 +30,7 @@
 //
 // # What it does not do
 //
-// It knows no storage and no configuration, keeps no state but counters and the newest events, and
-// serves no page. Tokens are made by the command line on the machine of the database, never here:
+// It knows no storage and no configuration, and keeps no state but counters and the newest events.
+// The page at / is a caller like any other (package page). Tokens are made by the command line on the machine of the database, never here:
 // nobody can widen their own rights through the door those rights open.
 package api

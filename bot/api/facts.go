@@ -76,10 +76,7 @@ func (s *Server) factRoutes() {
 		return body(d, err)
 	})
 	add(s, huma.Operation{OperationID: "newest-topology", Method: http.MethodGet, Path: "/api/v1/topologies/newest", Tags: []string{"discoveries"},
-		Summary: "The topology of the newest look at a cluster"}, Read, func(ctx context.Context, in *newest) (*stored, error) {
-		d, err := s.newest(ctx, in)
-		return body(d.Topology, err)
-	})
+		Summary: "The topology of the newest look at a cluster, as JSON or drawn"}, Read, s.topology)
 }
 
 func noDiscovery() error {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -156,7 +157,7 @@ func (s *Server) topology(ctx context.Context, in *drawn) (*huma.StreamResponse,
 		kind = "image/png"
 		b, err = d.Topology.PNG()
 	default:
-		b, err = d.Topology.JSON()
+		b, err = json.Marshal(d.Topology)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("draw the topology: %w", err)

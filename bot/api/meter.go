@@ -38,7 +38,8 @@ type meter struct {
 // wait is a job that the throttle holds back.
 type wait struct {
 	counted time.Time // up to when it is in the counters
-	reasons []string
+	reasons []string  // names of metrics
+	words   []string  // the comparisons
 }
 
 func newMeter(facts Facts, log *zap.Logger) *meter {
@@ -181,6 +182,7 @@ func (m *meter) hold(e engine.Event) {
 	w := &wait{counted: time.Now()}
 	seen := map[string]bool{}
 	for _, r := range v.Reasons {
+		w.words = append(w.words, r.String())
 		if !seen[r.Metric] {
 			seen[r.Metric] = true
 			w.reasons = append(w.reasons, r.Metric)
@@ -189,6 +191,16 @@ func (m *meter) hold(e engine.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waits[e.JobID] = w
+}
+
+// waitsFor is why a job waits now, one comparison each; nothing when it does not.
+func (m *meter) waitsFor(job string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if w := m.waits[job]; w != nil {
+		return w.words
+	}
+	return nil
 }
 
 // release ends a job's wait.

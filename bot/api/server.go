@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"mysql-recycler/approvals"
+	"mysql-recycler/bot/api/page"
 	"mysql-recycler/engine"
 )
 
@@ -48,6 +49,7 @@ type Lists interface {
 	RequestPage(ctx context.Context, f Filter, after Place, limit int) ([]approvals.Request, error)
 	JobPage(ctx context.Context, f Filter, after Place, limit int) ([]engine.Job, error)
 	JobCounts(ctx context.Context) (map[engine.JobState]int64, error)
+	Freed(ctx context.Context, since time.Time) ([]Freed, error)
 }
 
 // Events reads the event log.
@@ -62,6 +64,8 @@ type Live interface {
 }
 
 // Options are the parts of a Server.
+//
+// long: every part of the process that a call can reach.
 type Options struct {
 	Talk      Conversation
 	Decisions Decisions
@@ -72,7 +76,8 @@ type Options struct {
 	Keys      Keys
 	Directory approvals.Directory
 	Live      Live
-	Config    Configuration    // nil: there is none to show or reload
+	Config    Configuration // nil: there is none to show or reload
+	Fleet     Fleet
 	Chat      func() ChatStats // nil: there is no chat
 	// Fresh marks a context in which something is decided, so that groups are read afresh.
 	Fresh  func(context.Context) context.Context
@@ -169,6 +174,7 @@ func (s *Server) routes() {
 	s.requestRoutes()
 	s.jobRoutes()
 	s.factRoutes()
+	s.fleetRoutes()
 	s.healthRoutes()
 	s.configRoutes()
 	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which ours replace
@@ -180,6 +186,8 @@ func (s *Server) routes() {
 		metrics = s.guard(Read, metrics)
 	}
 	mux.HandleFunc("GET /metrics", metrics)
+	mux.Handle("GET /{$}", page.Handler())
+	mux.Handle("GET /page/", http.StripPrefix("/page", page.Handler()))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusNotFound, "no_route", "There is nothing at "+r.URL.Path+".", "GET /api/v1/openapi.json lists what there is.").write(w)
 	})

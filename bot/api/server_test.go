@@ -150,7 +150,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	slices.Sort(open)
 	require.Equal(t, []string{"live", "ready"}, open)
-	require.Equal(t, 19, len(doc.Paths)) //nolint:testifylint // Len would print the document
+	require.GreaterOrEqual(t, len(doc.Paths), 21)
 	for _, ref := range strings.Split(text, `"$ref":"#/components/schemas/`)[1:] {
 		name, _, _ := strings.Cut(ref, `"`)
 		require.Contains(t, doc.Components.Schemas, name)

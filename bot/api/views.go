@@ -64,6 +64,7 @@ type JobView struct {
 	TablesEnded  int           `json:"tables_ended"`
 	FreedBytes   int64         `json:"freed_bytes" doc:"Given back so far; negative when tables grew"`
 	Times        Times         `json:"times"`
+	WaitsFor     []string      `json:"waits_for,omitempty" nullable:"false" doc:"What the throttle waits for now, one comparison each" example:"replica_lag 14 s > 10 s on db-prod-3"`
 	Progress     *ProgressView `json:"progress,omitempty" doc:"Of the table being rebuilt, when this process does it"`
 	Steps        []StepView    `json:"steps,omitempty" nullable:"false" doc:"Only when one job is read"`
 	PendingReset []string      `json:"settings_to_restore,omitempty" nullable:"false" doc:"Server settings it changed and has not put back yet"`
@@ -134,6 +135,9 @@ func (s *Server) viewJob(j engine.Job, steps bool) JobView {
 	v := JobView{
 		ID: j.ID, Request: j.RequestID, Kind: string(j.Kind), State: string(j.State), Wanted: string(j.Wanted),
 		Cluster: j.Cluster, Host: j.Host, Reason: j.Reason, Tables: len(j.Steps), Times: times(j.Created, j.Started, j.Ended),
+	}
+	if !j.State.Final() {
+		v.WaitsFor = s.metrics.meter.waitsFor(j.ID)
 	}
 	for _, st := range j.Steps {
 		if st.State != engine.StepPending && st.State != engine.StepRunning {

@@ -97,6 +97,10 @@ func (w *world) Job(_ context.Context, id string) (engine.Job, error) {
 	return j, nil
 }
 
+func (w *world) Freed(context.Context, time.Time) ([]Freed, error) {
+	return []Freed{{Day: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), Cluster: "db-prod", Bytes: 193 << 20, Tables: 5}}, nil
+}
+
 func (w *world) JobCounts(context.Context) (map[engine.JobState]int64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

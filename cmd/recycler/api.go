@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,7 +28,7 @@ func (a *app) newAPI(journal *storage.Journal, recall *engine.Recall, live *engi
 	}
 	facts := apiFacts{a.stores.facts, journal, recall}
 	return api.New(api.Options{
-		Talk: a.bot, Decisions: a.service, Facts: facts, Lists: facts, Events: a.stores.facts, Live: live,
+		Talk: a.bot, Fleet: a.bot, Decisions: a.service, Facts: facts, Lists: facts, Events: a.stores.facts, Live: live,
 		Tokens: apiTokens{storage.NewTokens(a.db)}, Keys: apiKeys{storage.NewKeys(a.db)}, Directory: a.slack, Fresh: slack.Fresh,
 		Chat: a.chatStats, Log: a.log.Named("api"),
 		Collectors: []prometheus.Collector{recallReads{recall}}, Config: a.reload, Tuning: tune,
@@ -96,6 +97,16 @@ func (f apiFacts) RequestPage(ctx context.Context, w api.Filter, after api.Place
 // JobPage implements api.Lists.
 func (f apiFacts) JobPage(ctx context.Context, w api.Filter, after api.Place, limit int) ([]engine.Job, error) {
 	return f.Facts.JobPage(ctx, storage.Filter(w), storage.Place(after), limit)
+}
+
+// Freed implements api.Lists.
+func (f apiFacts) Freed(ctx context.Context, since time.Time) ([]api.Freed, error) {
+	rows, err := f.Facts.Freed(ctx, since)
+	days := make([]api.Freed, len(rows))
+	for i, r := range rows {
+		days[i] = api.Freed(r)
+	}
+	return days, err
 }
 
 // apiTokens is storage's tokens as the API looks them up.

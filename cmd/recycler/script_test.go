@@ -36,7 +36,8 @@ func TestScripts(t *testing.T) {
 	held := p.ask(t, "alice", "run db-2 --table shop.carts")
 	p.until(t, "the job is held back", func() bool { return p.happened(t, held, "job.throttled") })
 
-	t.Run("scripts", func(t *testing.T) { // in a group of their own, so that what follows comes after them
+	t.Run("page", func(t *testing.T) { p.page(t, job, held) }) // before a script cancels what is held
+	t.Run("scripts", func(t *testing.T) {                      // in a group of their own, so that what follows comes after them
 		testscript.Run(t, testscript.Params{
 			Dir: filepath.Join("testdata", "script"), RequireUniqueNames: true,
 			Setup: func(e *testscript.Env) error {

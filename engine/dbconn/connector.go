@@ -119,11 +119,14 @@ func driverFacts(ctx context.Context, conn driver.Conn) (Facts, error) {
 	return FactsOf(answers), nil
 }
 
-// driverRows reads the current result set of a connection that database/sql does not own.
+// driverRows reads the current result set of a connection that database/sql does not own. Discovery
+// reads thousands of them: a row is one string that its values share, and rows are made in batches.
 func driverRows(rows driver.Rows) ([]Row, error) {
 	columns := rows.Columns()
 	values := make([]driver.Value, len(columns))
 	var out []Row
+	var free []sql.NullString
+	var all []byte // of one row; the driver reuses its own bytes
 	for {
 		err := rows.Next(values)
 		if errors.Is(err, io.EOF) {
@@ -132,23 +135,45 @@ func driverRows(rows driver.Rows) ([]Row, error) {
 		if err != nil {
 			return out, err
 		}
-		row := make(Row, len(columns))
-		for n, c := range columns {
-			row[c] = text(values[n])
+		if len(free) < len(columns) {
+			free = make([]sql.NullString, len(columns)*min(len(out)+1, 16))
 		}
-		out = append(out, row)
+		row := free[:len(columns):len(columns)]
+		free = free[len(columns):]
+		all = all[:0]
+		for _, v := range values {
+			all = appendText(all, v)
+		}
+		rest := string(all)
+		for n, v := range values {
+			if size := textSize(v); v != nil {
+				row[n], rest = sql.NullString{String: rest[:size], Valid: true}, rest[size:]
+			}
+		}
+		out = append(out, Row{columns, row})
 	}
 }
 
-// text is a value of the text protocol; the driver reuses the bytes.
-func text(v driver.Value) sql.NullString {
+// appendText appends a value of the text protocol.
+func appendText(to []byte, v driver.Value) []byte {
 	switch v := v.(type) {
 	case []byte:
-		return sql.NullString{String: string(v), Valid: true}
+		return append(to, v...)
 	case string:
-		return sql.NullString{String: v, Valid: true}
+		return append(to, v...)
 	case nil:
-		return sql.NullString{}
+		return to
 	}
-	return sql.NullString{String: fmt.Sprint(v), Valid: true}
+	return fmt.Append(to, v)
+}
+
+// textSize is how many bytes appendText appends.
+func textSize(v driver.Value) int {
+	switch v := v.(type) {
+	case []byte:
+		return len(v)
+	case string:
+		return len(v)
+	}
+	return len(appendText(nil, v))
 }

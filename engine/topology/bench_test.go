@@ -2,18 +2,23 @@ package topology_test
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"runtime/metrics"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/mysqltest"
@@ -24,38 +29,107 @@ import (
 // TestDiscoverCostsTiersNotNodes.
 const trips = 5
 
-// BenchmarkDiscoverSimulated walks simulated trees. "x_floor" is the wall time over tiers × round
-// trips × latency, which no walk that learns of a tier from the tier above can beat; "KiB/node" is
-// the most live memory during a walk beyond what was live before, stacks and the simulated servers'
-// ends of the connections included, over the number of nodes. A thousand servers are visited at
-// once; ten thousand therefore take several turns and cannot come near the floor.
+// BenchmarkDiscoverSimulated walks simulated trees whose servers are another process, so that time
+// and memory of the walk alone are measured. A walk is compared with two floors:
+//
+//   - "x_latency": tiers × round trips × latency, which no walk that learns of a tier from the tier
+//     above can beat however fast the machine is;
+//   - "x_plain": as many connections at once that the plain driver opens, with the same statements, in
+//     turn with the walks: what the machine needs for that many, without learning anything. "x_cpu"
+//     compares the processor time of the two, which other load disturbs least; "plain_cpu_us" is
+//     that of one plain visit, the client's side alone.
+//
+// "KiB/node" is the most live memory during a walk beyond what was live before, stacks included,
+// over the number of nodes. A thousand servers are visited at once; ten thousand take several turns.
 func BenchmarkDiscoverSimulated(b *testing.B) {
 	for _, n := range []int{1_000, 10_000} {
 		for _, latency := range []time.Duration{time.Millisecond, 50 * time.Millisecond} {
 			b.Run(fmt.Sprintf("nodes=%d/latency=%s", n, latency), func(b *testing.B) {
 				const fan = 32
-				s := simTree(n, fan, "8.4.10", latency)
+				access := simProcess(b, n, fan, latency)
 				o := topology.Options{MaxNodes: n, Parallel: 1000, Timeout: 5 * time.Minute, NodeTimeout: time.Minute}
 				floor := time.Duration(tiers(n, fan)*trips) * latency
 				runtime.GC()
 				before := inUse()
 				var peak uint64
+				var walks, plain, walksCPU, plainCPU time.Duration
 				for b.Loop() {
-					stop := watchMemory(&peak)
-					topo, err := topology.Discover(b.Context(), s.access(), simAddr(0), o)
+					stop, begin, cpu := watchMemory(&peak), time.Now(), processorTime(b)
+					topo, err := topology.Discover(b.Context(), access, simAddr(0), o)
+					walks, walksCPU = walks+time.Since(begin), walksCPU+processorTime(b)-cpu
 					stop()
 					require.NoError(b, err)
 					require.Len(b, topo.Instances, n)
 					require.False(b, topo.Partial)
+					begin, cpu = time.Now(), processorTime(b)
+					bareVisits(b, access, n, o.Parallel)
+					plain, plainCPU = plain+time.Since(begin), plainCPU+processorTime(b)-cpu
 				}
-				s.close(b)
-				each := b.Elapsed() / time.Duration(b.N)
-				b.ReportMetric(float64(each)/float64(floor), "x_floor")
+				b.ReportMetric(float64(walks)/float64(b.N)/float64(floor), "x_latency")
+				b.ReportMetric(float64(walks)/float64(plain), "x_plain")
+				b.ReportMetric(float64(walksCPU)/float64(plainCPU), "x_cpu")
+				b.ReportMetric(float64(plainCPU.Microseconds())/float64(b.N*n), "plain_cpu_us")
 				b.ReportMetric(float64(floor.Milliseconds()), "floor_ms")
-				b.ReportMetric(float64(each.Milliseconds()), "ms/walk")
+				b.ReportMetric(float64(walks.Milliseconds())/float64(b.N), "ms/walk")
 				b.ReportMetric(float64(peak-min(peak, before))/1024/float64(n), "KiB/node")
 				b.ReportMetric(0, "ns/op")
 			})
+		}
+	}
+}
+
+// processorTime is what this process used so far.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// bareVisits opens n connections with the plain driver, sends each the statements of a visit to a
+// server of the simulation and reads the answers.
+func bareVisits(b *testing.B, a *dbconn.Access, n, parallel int) {
+	b.Helper()
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for k := range n {
+		group.Go(func() error {
+			c := mysql.NewConfig()
+			c.User, c.Net, c.Addr, c.DialFunc, c.MultiStatements = a.User, "tcp", simAddr(k).String(), a.Dial, true
+			connector, err := mysql.NewConnector(c)
+			if err != nil {
+				return err
+			}
+			conn, err := connector.Connect(b.Context())
+			if err != nil {
+				return err
+			}
+			defer func() { _ = conn.Close() }()
+			return errors.Join(drain(b.Context(), conn, dbconn.FactsSQL), drain(b.Context(), conn, simVisit))
+		})
+	}
+	require.NoError(b, group.Wait())
+}
+
+// drain sends statements in one packet and reads all their rows.
+func drain(ctx context.Context, conn driver.Conn, statements string) error {
+	rows, err := conn.(driver.QueryerContext).QueryContext(ctx, statements, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for {
+		values := make([]driver.Value, len(rows.Columns()))
+		for err = nil; err == nil; {
+			err = rows.Next(values)
+		}
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+		if err := rows.(driver.RowsNextResultSet).NextResultSet(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
 		}
 	}
 }

@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 	if seed := os.Getenv(discoverEnv); seed != "" {
 		os.Exit(discoverMain(seed))
 	}
+	if network := os.Getenv(simEnv); network != "" {
+		os.Exit(simMain(network))
+	}
 	goleak.VerifyTestMain(m)
 }
 

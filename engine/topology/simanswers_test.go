@@ -120,26 +120,33 @@ func simPositions(node *simNode, v dbconn.Version, k int) {
 	node.answers["SELECT @@global.gtid_executed AS executed"] = simResult{[]string{"executed"}, [][]string{{simUUID(0) + ":1-100"}}}
 }
 
+// Statements on performance_schema.
+const (
+	dumpUUIDs = "SELECT t.PROCESSLIST_ID AS id, t.PROCESSLIST_HOST AS host, u.VARIABLE_VALUE AS uuid" +
+		" FROM performance_schema.threads t LEFT JOIN performance_schema.user_variables_by_thread u" +
+		" ON u.THREAD_ID = t.THREAD_ID AND u.VARIABLE_NAME IN ('slave_uuid','replica_uuid')" +
+		" WHERE t.PROCESSLIST_COMMAND LIKE 'Binlog Dump%'"
+	workerErrors = "SELECT CHANNEL_NAME AS channel, LAST_ERROR_MESSAGE AS message" +
+		" FROM performance_schema.replication_applier_status_by_worker WHERE LAST_ERROR_NUMBER <> 0"
+	appliedLag = "SELECT w.CHANNEL_NAME AS channel," +
+		" MAX(IF(w.APPLYING_TRANSACTION <> '', TIMESTAMPDIFF(MICROSECOND, w.APPLYING_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP, NOW(6)), NULL)) AS applying_us," +
+		" MAX(TIMESTAMPDIFF(MICROSECOND, c.LAST_QUEUED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP, NOW(6))) AS queued_us," +
+		" SUM(c.LAST_QUEUED_TRANSACTION IN ('', w.LAST_APPLIED_TRANSACTION)) AS drained," +
+		" SUM(c.LAST_QUEUED_TRANSACTION = 'ANONYMOUS') AS anonymous" +
+		" FROM performance_schema.replication_applier_status_by_worker w" +
+		" JOIN performance_schema.replication_connection_status c ON c.CHANNEL_NAME = w.CHANNEL_NAME" +
+		" GROUP BY w.CHANNEL_NAME"
+)
+
 // simPerformanceSchema adds the tables that a version's performance_schema has.
 func simPerformanceSchema(node *simNode, v dbconn.Version, replicas []int) {
 	dump := simResult{columns: []string{"id", "host", "uuid"}}
 	for n, r := range replicas {
 		dump.rows = append(dump.rows, []string{fmt.Sprint(n + 20), simAddr(r).Host, simUUID(r)})
 	}
-	node.answers["SELECT t.PROCESSLIST_ID AS id, t.PROCESSLIST_HOST AS host, u.VARIABLE_VALUE AS uuid"+
-		" FROM performance_schema.threads t LEFT JOIN performance_schema.user_variables_by_thread u"+
-		" ON u.THREAD_ID = t.THREAD_ID AND u.VARIABLE_NAME IN ('slave_uuid','replica_uuid')"+
-		" WHERE t.PROCESSLIST_COMMAND LIKE 'Binlog Dump%'"] = dump
-	node.answers["SELECT CHANNEL_NAME AS channel, LAST_ERROR_MESSAGE AS message"+
-		" FROM performance_schema.replication_applier_status_by_worker WHERE LAST_ERROR_NUMBER <> 0"] = simResult{columns: []string{"channel", "message"}}
+	node.answers[dumpUUIDs] = dump
+	node.answers[workerErrors] = simResult{columns: []string{"channel", "message"}}
 	if v.AtLeast(8, 0, 1) {
-		node.answers["SELECT w.CHANNEL_NAME AS channel,"+
-			" MAX(IF(w.APPLYING_TRANSACTION <> '', TIMESTAMPDIFF(MICROSECOND, w.APPLYING_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP, NOW(6)), NULL)) AS applying_us,"+
-			" MAX(TIMESTAMPDIFF(MICROSECOND, c.LAST_QUEUED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP, NOW(6))) AS queued_us,"+
-			" SUM(c.LAST_QUEUED_TRANSACTION IN ('', w.LAST_APPLIED_TRANSACTION)) AS drained,"+
-			" SUM(c.LAST_QUEUED_TRANSACTION = 'ANONYMOUS') AS anonymous"+
-			" FROM performance_schema.replication_applier_status_by_worker w"+
-			" JOIN performance_schema.replication_connection_status c ON c.CHANNEL_NAME = w.CHANNEL_NAME"+
-			" GROUP BY w.CHANNEL_NAME"] = simResult{[]string{"channel", "applying_us", "queued_us", "drained", "anonymous"}, [][]string{{"", "1500000", "NULL", "0", "0"}}}
+		node.answers[appliedLag] = simResult{[]string{"channel", "applying_us", "queued_us", "drained", "anonymous"}, [][]string{{"", "1500000", "NULL", "0", "0"}}}
 	}
 }

@@ -39,6 +39,7 @@ type app struct {
 
 	dispatcher *engine.Dispatcher
 	live       *engine.Live
+	backups    *backups
 	active     atomic.Bool // this process is the active bot
 }
 
@@ -56,7 +57,7 @@ func newApp(ctx context.Context, src source, first *snapshot, log *zap.Logger, l
 	if err != nil {
 		return nil, err
 	}
-	a := &app{conf: newCurrent(first, log), log: log, db: db}
+	a := &app{conf: newCurrent(first, log), log: log, db: db, backups: &backups{folder: first.config.Backup.Folder}}
 	a.reload = newReloader(src, a, level)
 	if err := a.wire(); err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +10,6 @@ import (
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"mysql-recycler/configs"
 	"mysql-recycler/storage"
@@ -220,21 +218,4 @@ func caller() string {
 		return u.Username + "@" + host
 	}
 	return host
-}
-
-// keepBackups makes backups at their times, while this process is the active bot.
-func (a *app) keepBackups(ctx context.Context) error {
-	c := a.conf.Load().config.Backup
-	if c.Folder == "" {
-		return nil
-	}
-	to, err := backup.Recipients(c.Recipients)
-	if err != nil {
-		return fmt.Errorf("backups: %w", err)
-	}
-	k := &backup.Keeper{DB: a.db, Folder: c.Folder, To: to, Keep: c.Keep, Next: c.Next, Log: a.log.Named("backup")}
-	if err := k.Run(ctx); err != nil {
-		a.log.Error("backups ended", zap.Error(err))
-	}
-	return nil
 }

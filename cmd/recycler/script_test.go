@@ -95,6 +95,7 @@ func startProgram(t *testing.T) *program {
 slack: {bot_token: %s, app_token: %s, api_url: "%s/api/"}
 storage: {url: "sqlite://%s/state.db"}
 engine: {cache: {dir: seen}}
+backup: {folder: backups, recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]}
 api: {listen: "127.0.0.1:0", rate: 1000}
 clusters:
   - name: db
@@ -247,7 +248,7 @@ func (p *program) scrape(t *testing.T) {
 	var text string
 	p.call(t, "reader", http.MethodGet, "/metrics", "", &text)
 	for _, want := range []string{`recycler_jobs{state="succeeded"} 2`, `recycler_jobs{state="cancelled"} 1`, `recycler_tables_processed_total{result="done"} 1`,
-		`recycler_slack_sockets{state="connected"} 2`, `recycler_cache_reads_total{layer="memory",result="hit",what="discovery"}`, `recycler_rebuild_duration_seconds_count 1`, `recycler_prediction_error_ratio_count 1`} {
+		`recycler_slack_sockets{state="connected"} 2`, `recycler_cache_reads_total{layer="memory",result="hit",what="discovery"}`, `recycler_backup_failures_total 0`, `recycler_backup_last_bytes`, `recycler_rebuild_duration_seconds_count 1`, `recycler_prediction_error_ratio_count 1`} {
 		require.Contains(t, text, want)
 	}
 	require.Regexp(t, `(?m)^recycler_freed_bytes_total [1-9]`, text)

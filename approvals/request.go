@@ -56,6 +56,9 @@ type Request struct {
 	Created      time.Time    `json:"created"`
 	Expires      time.Time    `json:"expires"`
 	NotBefore    time.Time    `json:"not_before,omitzero"` // approved work starts then, not earlier; zero: at once
+	Rule         Rule         `json:"rule,omitempty"`      // by what it becomes approved; empty counts as RuleReview
+	Grounds      Grounds      `json:"grounds,omitzero"`
+	Origin       string       `json:"origin,omitempty"` // the act that asked for it, where that may be handled again: unique
 	Reviews      []Review     `json:"reviews,omitempty"`
 }
 
@@ -77,6 +80,7 @@ type Review struct {
 	Channel   string    `json:"channel,omitempty"` // where it was decided
 	Digest    string    `json:"digest"`
 	Approvers []string  `json:"approvers,omitempty"` // the approver set at that time
+	Standing  string    `json:"standing,omitempty"`  // the standing approval it rests on; empty: the person decided now
 	At        time.Time `json:"at"`
 }
 

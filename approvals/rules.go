@@ -29,7 +29,7 @@ func (s *Service) mayReview(ctx context.Context, r Request, in ReviewInput) ([]s
 	if err := s.trusted(ctx, r, in.Reviewer); err != nil {
 		return nil, err
 	}
-	set, err := s.Approvers(ctx, r.Cluster)
+	set, err := s.Deciders(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -65,16 +65,9 @@ func (s *Service) stillOpen(r Request, in ReviewInput) error {
 // trusted refuses everybody the platform does not vouch for as a full member, and one human with
 // two accounts.
 func (s *Service) trusted(ctx context.Context, r Request, a Actor) error {
-	p, err := s.o.Directory.Person(ctx, a.Team, a.ID)
-	if err != nil {
-		return &engine.Problem{Code: "unknown_person", Err: err,
-			Text: "I could not look you up, so your decision does not count.", Next: "Try again in a minute."}
-	}
-	switch {
-	case p.Bot, p.Deleted, p.Guest, p.Foreign:
-		return problem("not_member", "Only full members of this workspace may decide.", "")
-	case p.Email == "":
-		return nil
+	p, err := s.fullMember(ctx, a)
+	if err != nil || p.Email == "" {
+		return err
 	}
 	for _, other := range append([]Actor{r.Requester}, r.Barred...) {
 		if _, is := other.Schedule(); is {
@@ -91,27 +84,13 @@ func (s *Service) trusted(ctx context.Context, r Request, a Actor) error {
 // Approvers lists the user ids that may approve work on a cluster now, sorted. A group that cannot
 // be read makes the whole set unknown.
 func (s *Service) Approvers(ctx context.Context, cluster string) ([]string, error) {
-	return s.approvers(ctx, cluster, s.policy(cluster))
-}
-
-func (s *Service) approvers(ctx context.Context, cluster string, p Policy) ([]string, error) {
-	set := slices.Clone(p.Users)
-	for _, g := range p.Groups {
-		m, err := s.o.Directory.Members(ctx, g)
-		if err != nil {
-			return nil, &engine.Problem{Code: "group_unreadable", Err: err,
-				Text: "I could not read who may approve work on " + cluster + ", so nobody may right now.",
-				Next: "Try again in a minute; an administrator can check the bot's usergroups:read scope."}
-		}
-		set = append(set, m...)
-	}
-	slices.Sort(set)
-	return slices.Compact(set), nil
+	p := s.policy(cluster)
+	return s.people(ctx, cluster, p.Users, p.Groups)
 }
 
 // someoneElse refuses a request whose approvers, without its requester and barred people, are too few.
 func (s *Service) someoneElse(ctx context.Context, p Policy, r Request) error {
-	set, err := s.approvers(ctx, r.Cluster, p)
+	set, err := s.deciders(ctx, r, p)
 	if err != nil {
 		return err
 	}

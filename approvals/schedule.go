@@ -8,8 +8,8 @@ import (
 )
 
 // Schedule is a standing wish to ask: ahead of each slot a request is submitted in the schedule's
-// name, and a person who is neither its author nor its last editor decides about that one run.
-// Nothing ever runs because of a schedule alone.
+// name, and a person who is neither its author nor its last editor decides about that one run, or
+// has decided about all that are like it. Nothing ever runs because of a schedule alone.
 type Schedule struct {
 	ID      string        `json:"id"` // S-7QK2
 	Cluster string        `json:"cluster"`
@@ -22,7 +22,8 @@ type Schedule struct {
 	State   ScheduleState `json:"state"`
 	Since   time.Time     `json:"since"` // slots before are not its business: made, resumed or edited then
 	Created time.Time     `json:"created"`
-	Rev     int64         `json:"rev"` // changes by one with each change
+	Rev     int64         `json:"rev"`              // changes by one with each change
+	Origin  string        `json:"origin,omitempty"` // the act that made it, where that may be handled again
 }
 
 // Timing is when a schedule asks and runs.
@@ -95,6 +96,7 @@ type ScheduleFact struct {
 	Slots    int       `json:"slots,omitempty"` // how many were missed
 	Text     string    `json:"text,omitempty"`  // the reason in words, where there is more to it
 	By       string    `json:"by,omitempty"`    // name of the person
+	Grant    *Grant    `json:"grant,omitempty"` // the standing approval it is about
 }
 
 // scheduleID begins the id of the actor in whose name a schedule asks. No chat platform has such ids.

@@ -20,6 +20,7 @@ type Policy struct {
 	MinApprovals int           // distinct people needed; 0 counts as 1
 	Expires      time.Duration // life of a pending request; 0 counts as 4 hours
 	Discovery    Discovery
+	BreakGlass   BreakGlass
 }
 
 // Discovery says whether a look at a cluster, which touches hosts only to read, needs a second person.
@@ -42,6 +43,10 @@ type Options struct {
 	Policy    func(cluster string) Policy
 	NewID     func(ctx context.Context) (string, error)
 	Now       func() time.Time // nil: time.Now
+
+	Standing    Standing                              // nil: there are no standing approvals
+	StandingMax time.Duration                         // the longest one; 0: none
+	Fresh       func(context.Context) context.Context // asks the Directory for answers that are not old; nil: as it is
 }
 
 // Service is the only way to a job.
@@ -68,6 +73,9 @@ type Draft struct {
 	ID        string    // reserved before, by whoever must be able to ask again for the same; empty: a new one
 	NotBefore time.Time // approved work starts then; zero: at once
 	Expires   time.Time // the latest moment of a decision; zero: as the policy says
+	Rule      Rule      // empty: RuleReview
+	Grounds   Grounds
+	Origin    string // the act that asks, as its door names it; empty: it cannot be handled twice
 }
 
 // Submit stores a pending request. It refuses a request that nobody could approve, instead of
@@ -87,17 +95,16 @@ func (s *Service) Submit(ctx context.Context, d Draft) (Request, error) {
 	if err != nil {
 		return Request{}, fmt.Errorf("submit %s of %s: %w", d.Kind, d.Target, err)
 	}
-	now := s.o.Now()
-	if d.Expires.IsZero() {
-		d.Expires = now.Add(p.Expires)
+	if d.Rule == "" {
+		d.Rule = RuleReview
 	}
-	r := Request{
-		ID: id, Kind: d.Kind, Cluster: d.Cluster, Target: d.Target, Command: d.Command,
-		Requester: d.Requester, Barred: d.Barred, Channel: d.Channel, Plan: d.Plan,
-		Digest: digestOf(d), MinApprovals: p.MinApprovals, State: Pending,
-		Created: now, Expires: d.Expires, NotBefore: d.NotBefore,
+	if d.Rule == RuleBreakGlass {
+		if err := s.breakGlass(ctx, &d, &p); err != nil {
+			return Request{}, err
+		}
 	}
-	if !r.Expires.After(now) {
+	r := s.draw(d, p, id)
+	if !r.Expires.After(r.Created) {
 		return Request{}, problem("expired", "There is no time left to decide about "+d.Target+".", "")
 	}
 	auto := d.Kind == KindDiscover && p.Discovery == NoApproval
@@ -113,9 +120,23 @@ func (s *Service) Submit(ctx context.Context, d Draft) (Request, error) {
 		return r, nil
 	}
 	return s.o.Store.Review(ctx, Review{
-		RequestID: r.ID, Reviewer: policyActor, Decision: Approve, Digest: r.Digest, At: now,
+		RequestID: r.ID, Reviewer: policyActor, Decision: Approve, Digest: r.Digest, At: r.Created,
 		Comment: "discovery needs no second person here (approvals.discovery: none)",
 	}, JobsFor(r))
+}
+
+// draw makes the request of a draft.
+func (s *Service) draw(d Draft, p Policy, id string) Request {
+	now := s.o.Now()
+	if d.Expires.IsZero() {
+		d.Expires = now.Add(p.Expires)
+	}
+	return Request{
+		ID: id, Kind: d.Kind, Cluster: d.Cluster, Target: d.Target, Command: d.Command,
+		Requester: d.Requester, Barred: d.Barred, Channel: d.Channel, Plan: d.Plan,
+		Digest: digestOf(d), MinApprovals: p.MinApprovals, State: Pending,
+		Created: now, Expires: d.Expires, NotBefore: d.NotBefore, Rule: d.Rule, Grounds: d.Grounds, Origin: d.Origin,
+	}
 }
 
 // ReviewInput is a decision as it arrived. Digest may be a prefix of at least eight hex digits: a

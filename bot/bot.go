@@ -25,6 +25,12 @@ type Requests interface {
 	Approvers(ctx context.Context, cluster string) ([]string, error)
 }
 
+// Approvals is where work is asked for and decided, by whichever rule.
+type Approvals interface {
+	Requests
+	Exceptions
+}
+
 // Channel is what is configured for one channel.
 type Channel struct {
 	Locale   Locale   // language of what everybody in it sees; empty: English
@@ -35,7 +41,7 @@ type Channel struct {
 type Options struct {
 	Targets   engine.Targets
 	Planner   Planner
-	Requests  Requests
+	Requests  Approvals
 	Facts     Facts
 	Lists     Lists
 	Wanter    Wanter

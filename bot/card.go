@@ -33,6 +33,7 @@ func (v view) asked(b *builder) {
 		who = plain(b.l.text(kScheduleName, args{"id": plain(id)}))
 	}
 	b.say(kAsked, args{"who": who, "command": code(slash + v.command()), "id": code(v.r.ID)})
+	v.glass(b)
 }
 
 // top is the header with the one sentence for notifications.
@@ -50,7 +51,10 @@ func (v view) pendingRecycle(b *builder) {
 	p := *v.r.Plan
 	tables, _, gain, _ := p.Totals()
 	head, summary := kHeadRecyclePending, kSumRecyclePending
-	if !v.r.NotBefore.IsZero() {
+	switch {
+	case v.r.Rule == approvals.RuleBreakGlass:
+		head = kHeadGlassPending
+	case !v.r.NotBefore.IsZero():
 		head, summary = kHeadScheduledPending, kSumScheduledPending
 	}
 	v.top(b, head, summary, args{"n": plainInt(tables), "gain": plain(bytesOf(gain)), "at": plain(stamp(v.r.NotBefore))})

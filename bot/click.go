@@ -73,7 +73,7 @@ func (b *Bot) clicked(ctx context.Context, who asker, c Click, id, digest string
 		return b.discoverFirst(ctx, who, c.Value)
 	case ActionRun:
 		line, err := Parse(c.Value)
-		if err != nil || line.Verb != VerbRun || line.After != "" {
+		if err != nil || line.Verb != VerbRun || line.After != "" || line.BreakGlass {
 			return Message{}, errForged
 		}
 		return notice(who.l, kAskedAgain, nil), b.run(ctx, who, line)
@@ -88,7 +88,7 @@ var errForged = &engine.Problem{Code: "unknown_button", Text: "This button is no
 // discoverFirst asks for the discovery that a run needs, and keeps the run as its purpose.
 func (b *Bot) discoverFirst(ctx context.Context, who asker, value string) (Message, error) {
 	line, err := Parse(value)
-	if err != nil || (!goesOn(line) && line.Verb != VerbDiscover) || line.After != "" {
+	if err != nil || (!goesOn(line) && line.Verb != VerbDiscover) || line.After != "" || line.BreakGlass {
 		return Message{}, errForged
 	}
 	behind, err := b.runBehind(ctx, line)
@@ -189,6 +189,8 @@ func (b *Bot) Submit(ctx context.Context, s Submission) (map[string]string, erro
 		return b.approved(ctx, who, s)
 	case FormNew:
 		return b.newSubmitted(ctx, who, s)
+	case FormBreakGlass:
+		return b.glassBroken(ctx, who, s)
 	}
 	return nil, b.answer(ctx, who, Message{}, errForged)
 }

@@ -76,16 +76,17 @@ var listFilters = []string{"mine", "pending", "running"}
 // Line is a command as it was understood. Its String is the command in its plain form, which
 // Parse reads back to the same Line.
 type Line struct {
-	Verb    Verb
-	Target  string  // discover, plan, run, history, top: host or cluster
-	Request string  // status, cancel, pause, resume, skip, retry: R-7QK2
-	Table   string  // skip: schema.table
-	Filter  string  // list
-	Topic   string  // help
-	Plan    Planned // schedule
-	Now     bool    // pause: stop the running table instead of letting it end
-	After   string  // run: the request whose thread the card belongs to; never typed by a person
-	Select  Select  // plan, run, schedule add and edit
+	Verb       Verb
+	Target     string  // discover, plan, run, history, top: host or cluster
+	Request    string  // status, cancel, pause, resume, skip, retry: R-7QK2
+	Table      string  // skip: schema.table
+	Filter     string  // list
+	Topic      string  // help
+	Plan       Planned // schedule
+	Now        bool    // pause: stop the running table instead of letting it end
+	BreakGlass bool    // run: it cannot wait; asked with a form
+	After      string  // run: the request whose thread the card belongs to; never typed by a person
+	Select     Select  // plan, run, schedule add and edit
 }
 
 // Select is what of a host is recycled and how. Zero values mean the cluster's settings.
@@ -180,6 +181,9 @@ var flags = []flag{
 	{name: "dry-run", bare: true, verbs: []Verb{VerbRun}, help: kFlagDryRun,
 		set: func(l *Line, v string) bool { return assign(&l.Select.DryRun, v, strictBool) },
 		get: func(l Line) []string { return one(l.Select.DryRun, "") }},
+	{name: "break-glass", bare: true, verbs: []Verb{VerbRun}, help: kFlagBreakGlass,
+		set: func(l *Line, v string) bool { return assign(&l.BreakGlass, v, strictBool) },
+		get: func(l Line) []string { return one(l.BreakGlass, "") }},
 	{name: "now", bare: true, verbs: []Verb{VerbPause}, help: kFlagNow,
 		set: func(l *Line, v string) bool { return assign(&l.Now, v, strictBool) },
 		get: func(l Line) []string { return one(l.Now, "") }},

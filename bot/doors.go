@@ -20,6 +20,9 @@ func (b *Bot) Ask(ctx context.Context, by approvals.Actor, channel, text string)
 		return approvals.Request{}, &engine.Problem{Code: "not_a_request", Text: "Only discover, run and retry ask for work.",
 			Next: "For example: discover HOST, or run HOST --table shop.orders"}
 	}
+	if line.BreakGlass {
+		return approvals.Request{}, &engine.Problem{Code: "break_glass_form", Text: "Break-glass is asked in the chat, where its form is.", Next: "Type it there: " + slash + line.shown()}
+	}
 	who := asker{user: by, channel: channel}
 	behind, err := b.runBehind(ctx, line)
 	if err != nil {

@@ -82,6 +82,7 @@ func TestGallery(t *testing.T) {
 		g.run(t)
 		g.troubles(t)
 		g.schedules(t)
+		g.breakGlass(t)
 		all = append(all, g.all...)
 	}
 	kinds := 0
@@ -226,6 +227,22 @@ func (g *gallery) troubles(t *testing.T) {
 		w.moves(id, end.state, end.kind, end.why, end.data)
 		g.look(fmt.Sprint("run ", end.state))
 	}
+}
+
+// breakGlass is asked for with a form, and told in the audit channel.
+func (g *gallery) breakGlass(t *testing.T) {
+	g.w, g.told = glassRoom(t), 0
+	g.w.glass.Users = append(g.w.glass.Users, g.me.ID)
+	g.says(g.me, "run db-prod-3 --break-glass")
+	f := g.w.forms[len(g.w.forms)-1]
+	g.all = append(g.all, exhibit{Title: string(g.l) + ": form break-glass", Form: &f})
+	g.says(bob, "run db-prod-3 --break-glass")
+	_, err := g.w.bot.Submit(t.Context(), Submission{Form: FormBreakGlass, Ref: f.Ref, User: g.me, Values: map[string]string{"reason": because, "host": "db-prod-3"},
+		Reply: Reply{User: g.me.ID, Channel: g.ch}})
+	require.NoError(t, err)
+	g.look("break-glass asked")
+	g.clicks(bob, g.w.requests[0].ID+"/card", ActionApprove)
+	g.look("break-glass approved")
 }
 
 func (g *gallery) schedules(t *testing.T) {

@@ -71,6 +71,9 @@ func (b *Bot) do(ctx context.Context, who asker, line Line) (Message, error) {
 		if line.Select.DryRun {
 			return b.showPlan(ctx, who, line)
 		}
+		if line.BreakGlass {
+			return Message{}, b.breakGlass(ctx, who, line)
+		}
 		return Message{}, b.run(ctx, who, line)
 	case VerbTop:
 		return b.top(ctx, who, line.Target)
@@ -169,6 +172,8 @@ func problemMessage(l Locale, p forPeople) Message {
 
 // problemKeys says in the reader's language what kind of refusal a code is.
 var problemKeys = map[string]key{
+	"break_glass_off": kProblemGlassOff, "not_break_glass": kProblemNotGlass, "break_glass_reason": kProblemGlassReason,
+	"break_glass_name": kProblemGlassName, "break_glass_host": kProblemHostNeeded,
 	"no_snapshot": kProblemNoSnapshot, "stale_snapshot": kProblemStale, "unknown_host": kProblemUnknownHost,
 	"unknown_target": kProblemUnknownHost, "primary_refused": kProblemPrimary, "host_refused": kProblemHost,
 	"nothing_to_do": kProblemNothing, "host_needed": kProblemHostNeeded, "own_request": kProblemOwn,

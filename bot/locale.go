@@ -37,8 +37,8 @@ type args map[string]Span
 var catalog = map[Locale]map[key]string{English: english, Chinese: chinese}
 
 var (
-	english = joined(englishMain, englishSchedules, englishScreens)
-	chinese = joined(chineseMain, chineseSchedules, chineseScreens)
+	english = joined(englishMain, englishSchedules, englishScreens, englishRules)
+	chinese = joined(chineseMain, chineseSchedules, chineseScreens, chineseRules)
 )
 
 // joined is one catalog of several files.

@@ -58,7 +58,7 @@ func answerTo(r approvals.Request) approvals.Actor {
 func (b *Bot) mayApprove(ctx context.Context, r approvals.Request) string {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	set, err := b.o.Requests.Approvers(ctx, r.Cluster)
+	set, err := b.o.Requests.Deciders(ctx, r)
 	if err != nil {
 		return ""
 	}

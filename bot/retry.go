@@ -22,7 +22,7 @@ func (b *Bot) askRetry(ctx context.Context, who asker, line Line) (approvals.Req
 	if err != nil {
 		return r, err
 	}
-	was.After = line.After
+	was.After, was.BreakGlass = line.After, false // a reason is given for one request
 	switch {
 	case r.State == approvals.Pending:
 		return r, &engine.Problem{Code: "still_running", Text: r.ID + " still waits for a decision.", Next: "status " + r.ID + " shows it."}

@@ -189,7 +189,7 @@ func (b *Bot) offerDiscovery(line Line, err error) error {
 	if line.Verb != VerbRetry && line.Verb != VerbRun || line.Select.DryRun {
 		line = Line{Verb: VerbDiscover, Target: line.Target}
 	}
-	line.After = ""
+	line.After, line.BreakGlass = "", false
 	return &offer{err: p, buttons: func(l Locale) []Button {
 		return []Button{{Action: ActionDiscoverFirst, Value: line.String(), Label: l.text(kDiscoverFirst, nil), Style: "primary"}}
 	}}

@@ -23,7 +23,8 @@ type scene struct {
 	jobs []engine.Job
 	job  engine.Job // the event's; zero when it has none
 
-	actor approvals.Actor // who did it; zero: the engine
+	actor  approvals.Actor // who did it; zero: the engine
+	notice Locale          // of the channel where break-glass is told
 }
 
 // person says whether a person asked, and not a schedule.
@@ -48,6 +49,8 @@ func (d *draft) story(ctx context.Context, s *scene) ([]Post, error) {
 	switch s.e.Kind {
 	case approvals.EventScheduleSkipped:
 		return nil, d.scheduleTold(s.e)
+	case approvals.EventBreakGlass:
+		return s.glassTold()
 	case engine.EventRequestCreated:
 		return s.fullPlan()
 	case engine.EventRequestReviewed, engine.EventRequestDenied, engine.EventRequestExpired, engine.EventRequestSuperseded:
@@ -60,7 +63,12 @@ func (d *draft) story(ctx context.Context, s *scene) ([]Post, error) {
 		return s.noticed()
 	case engine.EventJobCompleted, engine.EventJobFailed, engine.EventJobCancelled, engine.EventJobRefused:
 		d.waits.drop(s.job.ID)
-		return s.final()
+		told, err := s.final()
+		if err != nil {
+			return nil, err
+		}
+		glass, err := s.glassTold()
+		return append(told, glass...), err
 	case engine.EventTableProcessed:
 		return d.processed(s)
 	case engine.EventStepSkipped, engine.EventStepFailed, engine.EventStepUnknown:

@@ -166,7 +166,7 @@ func (d *draft) event(ctx context.Context, e engine.Event) error {
 		d.order = append(d.order, r.ID)
 	}
 	r := d.reqs[e.RequestID]
-	s := &scene{r: r, e: e, l: d.shared(r.Channel), jobs: d.jobs[r.ID]}
+	s := &scene{r: r, e: e, l: d.shared(r.Channel), notice: d.shared(r.Grounds.Notice), jobs: d.jobs[r.ID]}
 	if e.Actor != "" {
 		s.actor = approvals.Actor{Team: r.Requester.Team, ID: e.Actor, Name: d.name(ctx, r.Requester.Team, e.Actor)}
 	}

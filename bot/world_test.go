@@ -53,6 +53,8 @@ type world struct {
 	groupErr error
 	minimum  int
 	settings engine.ClusterSettings
+	glass    approvals.BreakGlass
+	standing *standingBook
 }
 
 type whisper struct {
@@ -62,20 +64,21 @@ type whisper struct {
 
 // options changes what a test needs different before the Bot is made.
 func newWorld(t *testing.T, change ...func(*Options)) *world {
-	w := &world{
+	w := &world{standing: &standingBook{},
 		t: t, now: time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC), jobs: map[string][]engine.Job{}, edits: map[string]int{},
 		live: map[string]engine.LiveStep{}, minimum: 1,
 		settings: engine.ClusterSettings{Environment: "production", Limits: throttle.Limits{MaxLag: 10 * time.Second}, LockWait: 5 * time.Second,
 			Parallel: 1, MinGain: 1 << 20, MinShare: 0.1, SnapshotAge: time.Hour},
 	}
 	clock := func() time.Time { return w.now }
+	service := approvals.NewService(approvals.Options{Store: storeOf{w}, Directory: w, NewID: w.newID, Now: clock,
+		Policy: func(string) approvals.Policy {
+			return approvals.Policy{Users: []string{bob.ID, carol.ID, alice.ID}, MinApprovals: w.minimum, BreakGlass: w.glass}
+		}, Standing: w.standing, StandingMax: 90 * 24 * time.Hour})
 	o := Options{
 		Targets: w, Facts: w, Lists: w, Wanter: w, Live: liveOf{w}, Outbox: w, Responder: w, Directory: w,
-		Planner: &engine.Planner{Discoveries: discoveriesOf{w}, Guards: func(string) *guard.Guard { return guard.Default(guard.ExternalConfig{}) }, Now: clock},
-		Requests: approvals.NewService(approvals.Options{Store: storeOf{w}, Directory: w, NewID: w.newID, Now: clock,
-			Policy: func(string) approvals.Policy {
-				return approvals.Policy{Users: []string{bob.ID, carol.ID, alice.ID}, MinApprovals: w.minimum}
-			}}),
+		Planner:  &engine.Planner{Discoveries: discoveriesOf{w}, Guards: func(string) *guard.Guard { return guard.Default(guard.ExternalConfig{}) }, Now: clock},
+		Requests: service,
 		Channels: func() map[string]Channel {
 			return map[string]Channel{"C1": {Clusters: []string{"shop"}}, "CZH": {Locale: Chinese, Clusters: []string{"shop"}}, "COTHER": {Clusters: []string{"crm"}}}
 		},
@@ -151,6 +154,7 @@ func (w *world) find(id string) (*approvals.Request, error) {
 func (w storeOf) CreateRequest(_ context.Context, r approvals.Request) error {
 	w.requests = append(w.requests, r)
 	w.append(engine.Event{Kind: engine.EventRequestCreated, RequestID: r.ID, Actor: r.Requester.ID})
+	w.brokeGlass(r, "asked", r.Requester)
 	return nil
 }
 
@@ -172,6 +176,7 @@ func (w storeOf) Review(_ context.Context, v approvals.Review, jobs []engine.Job
 		w.jobs[r.ID] = jobs
 	}
 	w.append(engine.Event{Kind: kind, RequestID: r.ID, Actor: v.Reviewer.ID})
+	w.brokeGlass(*r, string(r.State), v.Reviewer)
 	return *r, nil
 }
 

@@ -3,6 +3,8 @@ package configs
 import "time"
 
 // Cluster is one replication cluster: its servers, its people and its limits.
+//
+// long: each field is a key of the file, as people write it.
 type Cluster struct {
 	// Name is what people type. Required.
 	Name string `yaml:"name"`
@@ -25,6 +27,8 @@ type Cluster struct {
 	MySQL MySQL `yaml:"mysql"`
 	// Approvers of this cluster; when nobody is named, those of the section approvals.
 	Approvers Approvers `yaml:"approvers"`
+	// BreakGlass is for what cannot wait; off while nobody is named.
+	BreakGlass BreakGlass `yaml:"break_glass"`
 	// Rebuild is how tables are rebuilt here.
 	Rebuild Rebuild `yaml:"rebuild"`
 	// Limits hold a job back, or stop it, while a server is busy.
@@ -38,6 +42,19 @@ type Cluster struct {
 	// Hooks are plugins of kind hook, asked in this order before the first statement on a node, and
 	// in the other after the last.
 	Hooks []string `yaml:"hooks"`
+}
+
+// BreakGlass lets the people named ask so that one approval is enough, their own group may give it
+// too, and the maintenance window does not hold it back. Everything else stays as it is: the second
+// person, every check of the guard, the limits, the primary.
+type BreakGlass struct {
+	// Users are member ids (U…, W…).
+	Users []string `yaml:"users"`
+	// Groups are user group ids (S…).
+	Groups []string `yaml:"groups"`
+	// Channel is the id of the channel (C…, G…) where each use is told. Required when anybody is
+	// named.
+	Channel string `yaml:"channel"`
 }
 
 // Host is one server.

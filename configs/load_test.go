@@ -82,6 +82,7 @@ clusters:
     channel: C123
     hosts: [{name: p1}]
     approvers: {users: [U111], min_approvals: 2}
+    break_glass: {users: [X1]}
   - name: solo
     channel: C123
     hosts: [{name: s1}]
@@ -138,6 +139,8 @@ clusters:
 		"clusters[1].external.url: would send the token in plain text; use https",
 		"clusters[1].external.json_path: is missing; it names the field that tells the role, for example data.role",
 		"clusters[2].approvers: 2 different people must approve, but the users named are 1",
+		`clusters[2].break_glass.users[0]: "X1" is not a member id (U… or W…)`,
+		"clusters[2].break_glass.channel: is missing; each use of break-glass is told there",
 		"clusters[3].policy.allow_primary: needs approvers.min_approvals of 2 or more",
 		"clusters[1].name: the name shop is already used at clusters[0].name",
 		"clusters[1].hosts[0].name: the name db-1 is already used at clusters[0].hosts[0].name",

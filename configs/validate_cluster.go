@@ -35,6 +35,7 @@ func (c *Cluster) validate(m *mistakes, path string, login MySQL, all Approvers)
 	if c.MySQL != login {
 		c.MySQL.validate(m, path+".mysql")
 	}
+	c.BreakGlass.validate(m, path+".break_glass")
 	c.Rebuild.validate(m, path+".rebuild")
 	c.Limits.validate(m, path+".limits")
 	if c.HeartbeatTable != "" {
@@ -75,6 +76,17 @@ func (c *Cluster) validatePeople(m *mistakes, path string, all Approvers) {
 	}
 	if c.Policy.AllowPrimary && a.MinApprovals < 2 {
 		m.addf(path+".policy.allow_primary", "needs approvers.min_approvals of 2 or more")
+	}
+}
+
+// validate refuses an emergency door that nobody would hear opening.
+func (b BreakGlass) validate(m *mistakes, path string) {
+	ids(m, path+".users", b.Users, userID, "a member id (U… or W…)")
+	ids(m, path+".groups", b.Groups, groupID, "a user group id (S…)")
+	if b.Channel != "" {
+		form(m, path+".channel", b.Channel, channelID, "a channel id (C… or G…)")
+	} else if len(b.Users)+len(b.Groups) > 0 {
+		m.addf(path+".channel", "is missing; each use of break-glass is told there")
 	}
 }
 

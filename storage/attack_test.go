@@ -93,7 +93,7 @@ var attacks = []struct {
 	{"unknown state", "UPDATE requests SET state = 'fine', decided = 1 WHERE id = 'R-PEND'"},
 	{"expire without time", "UPDATE requests SET state = 'expired' WHERE id = 'R-PEND'"},
 	{"revive an expired request", "UPDATE requests SET state = 'pending', decided = 0 WHERE id = 'R-GONE'"},
-	{"replace an expired request", "INSERT OR REPLACE INTO requests SELECT id, kind, cluster, target, command, requester_team, requester_id, requester_name, barred, channel, plan, digest, min_approvals, 'pending', created, expires, 0, '', 0 FROM requests WHERE id = 'R-GONE'"},
+	{"replace an expired request", "INSERT OR REPLACE INTO requests SELECT id, kind, cluster, target, command, requester_team, requester_id, requester_name, barred, channel, plan, digest, min_approvals, 'pending', created, expires, 0, '', 0, 'review', '{}', '' FROM requests WHERE id = 'R-GONE'"},
 	{"deny an approved request", "UPDATE requests SET state = 'denied' WHERE id = 'R-DONE'"},
 	{"lower the needed approvals", "UPDATE requests SET min_approvals = 1 WHERE id = 'R-TWO'"},
 	{"swap the plan", "UPDATE requests SET plan = '{}' WHERE id = 'R-PEND'"},

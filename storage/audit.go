@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -24,6 +23,7 @@ const (
 	AuditWant     AuditAction = "want"
 	AuditSchedule AuditAction = "schedule"
 	AuditRestore  AuditAction = "restore"
+	AuditStanding AuditAction = "standing"
 )
 
 // AuditRecord is one link of the chain. Its JSON as it was written is what the hash covers.
@@ -46,13 +46,28 @@ type AuditRecord struct {
 	Decision  string          `json:"decision,omitempty"` // what was decided, or wanted of a job
 	Reason    string          `json:"reason,omitempty"`
 	Approvers []string        `json:"approvers,omitempty"` // the approver set at that time
+	Rule      approvals.Rule  `json:"rule,omitempty"`      // by which the request becomes approved, where it is not the ordinary one
+	Grounds   json.RawMessage `json:"grounds,omitempty"`   // what that rule rests on
 	Program   string          `json:"program"`             // version of the bot that wrote it
 }
 
 // auditedRequest records that somebody asked.
 func auditedRequest(r approvals.Request) AuditRecord {
-	return AuditRecord{Action: AuditRequest, Request: r.ID, Kind: string(r.Kind), Cluster: r.Cluster, Target: r.Target,
+	a := AuditRecord{Action: AuditRequest, Request: r.ID, Kind: string(r.Kind), Cluster: r.Cluster, Target: r.Target,
 		Command: r.Command, By: r.Requester, Requester: r.Requester.ID, Channel: r.Channel, Digest: r.Digest}
+	return a.under(r)
+}
+
+// under adds the rule of a request where it is not the ordinary one.
+func (a AuditRecord) under(r approvals.Request) AuditRecord {
+	if r.Rule == "" || r.Rule == approvals.RuleReview {
+		return a
+	}
+	a.Rule = r.Rule
+	if raw, err := json.Marshal(r.Grounds); err == nil { // it was read from JSON
+		a.Grounds = raw
+	}
+	return a
 }
 
 // auditedReview records a decision.
@@ -62,13 +77,14 @@ func auditedReview(r approvals.Request, v approvals.Review) AuditRecord {
 	if a.Channel == "" {
 		a.Channel = r.Channel
 	}
-	return a
+	return a.under(r)
 }
 
 // auditedClose records that a request ended without a decision.
 func auditedClose(r approvals.Request, by approvals.Actor, reason string) AuditRecord {
-	return AuditRecord{Action: AuditAction(r.State), Request: r.ID, Kind: string(r.Kind), Cluster: r.Cluster, Target: r.Target,
+	a := AuditRecord{Action: AuditAction(r.State), Request: r.ID, Kind: string(r.Kind), Cluster: r.Cluster, Target: r.Target,
 		By: by, Requester: r.Requester.ID, Channel: r.Channel, Digest: r.Digest, Decision: string(r.State), Reason: reason}
+	return a.under(r)
 }
 
 // auditedWant records what somebody wants of a job.
@@ -225,6 +241,11 @@ func (v *verifier) link(seq int64, l AuditLink) error {
 		v.said[a.Request] = a
 	case AuditApprove, AuditDeny:
 		v.said[a.Request+"/"+a.By.ID] = a
+	case AuditStanding:
+		var on approvals.Grounds
+		if a.Decision == "granted" && json.Unmarshal(a.Grounds, &on) == nil && len(on.Grants) == 1 {
+			v.said[on.Grants[0].ID] = a
+		}
 	}
 	return nil
 }
@@ -280,8 +301,35 @@ func (v *verifier) rows(ctx context.Context, tx Tx) error {
 		delete(v.said, id+"/"+reviewer)
 		return nil
 	}, "SELECT v.request_id, v.reviewer_id, v.decision, v.digest, r.created FROM reviews v JOIN requests r ON r.id = v.request_id ORDER BY 1, 2")
+	if err != nil {
+		return err
+	}
+	err = v.grants(ctx, tx)
 	for what := range v.said {
 		v.wrong("%s: the chain speaks of it, and it is not there", what)
 	}
-	return errors.Join(err)
+	return err
+}
+
+// grants compares standing approvals with what the chain says of them; there was always a chain when
+// one was given.
+func (v *verifier) grants(ctx context.Context, tx Tx) error {
+	return each(ctx, tx, func(row Row) error {
+		var id, reviewer, digest, envelope string
+		if err := row.Scan(&id, &reviewer, &digest, &envelope); err != nil {
+			return err
+		}
+		a, ok := v.said[id]
+		var e approvals.Envelope
+		switch {
+		case !ok:
+			v.wrong("standing approval %s: the chain does not know it", id)
+		case a.By.ID != reviewer || a.Digest != digest:
+			v.wrong("standing approval %s: by %s for %.12s in the chain, by %s for %.12s in its row", id, a.By.ID, a.Digest, reviewer, digest)
+		case fromJSON(envelope, &e) != nil || e.Digest() != digest:
+			v.wrong("standing approval %s: its envelope is not what was approved", id)
+		}
+		delete(v.said, id)
+		return nil
+	}, "SELECT id, reviewer_id, digest, envelope FROM grants ORDER BY id")
 }

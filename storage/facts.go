@@ -61,7 +61,8 @@ func (s *Facts) Jobs(ctx context.Context, requestID string) ([]engine.Job, error
 }
 
 // Requests lists requests with reviews, newest first. filter is empty, "pending", "running",
-// "mine" (arg: a user id), "channel" (arg: its id) or "history" (arg: a host; all when empty).
+// "mine" (arg: a user id), "channel" (arg: its id), "origin" (arg: the act that asked; at most one) or
+// "history" (arg: a host; all when empty).
 func (s *Facts) Requests(ctx context.Context, filter, arg string, limit int) ([]approvals.Request, error) {
 	var c conditions
 	switch filter {
@@ -74,6 +75,8 @@ func (s *Facts) Requests(ctx context.Context, filter, arg string, limit int) ([]
 		c.when(true, "r.requester_id = ?", arg)
 	case "channel":
 		c.when(true, "r.channel = ?", arg)
+	case "origin":
+		c.when(true, "r.origin = ? AND r.origin <> ''", arg)
 	case "history":
 		c.when(arg != "", "r.id IN (SELECT t.id FROM requests t WHERE t.target = ? UNION SELECT j.request_id FROM jobs j WHERE j.host = ?)", arg, arg)
 	default:

@@ -45,6 +45,9 @@ func (s *Requests) CreateRequest(ctx context.Context, r approvals.Request) error
 		if err := s.db.audit(ctx, tx, now, auditedRequest(r)); err != nil {
 			return err
 		}
+		if err := brokeGlass(ctx, tx, now, r, "asked", r.Requester); err != nil {
+			return err
+		}
 		return appendFact(ctx, tx, now, engine.EventRequestCreated, r.ID, "", r.Requester.ID,
 			map[string]string{"kind": string(r.Kind), "target": r.Target, "command": r.Command})
 	})
@@ -52,6 +55,15 @@ func (s *Requests) CreateRequest(ctx context.Context, r approvals.Request) error
 		return fmt.Errorf("create request %s: %w", r.ID, err)
 	}
 	return nil
+}
+
+// brokeGlass appends what is told of a break-glass request beside the ordinary event.
+func brokeGlass(ctx context.Context, tx Tx, now int64, r approvals.Request, what string, by approvals.Actor) error {
+	if r.Rule != approvals.RuleBreakGlass {
+		return nil
+	}
+	return appendFact(ctx, tx, now, approvals.EventBreakGlass, r.ID, "", by.ID,
+		approvals.BreakGlassFact{What: what, By: by, Target: r.Target, Reason: r.Grounds.Reason})
 }
 
 // insertRequest inserts a pending request.
@@ -63,6 +75,13 @@ func insertRequest(ctx context.Context, tx Tx, r approvals.Request) error {
 	if err != nil {
 		return err
 	}
+	grounds, err := toJSON(r.Grounds)
+	if err != nil {
+		return err
+	}
+	if r.Rule == "" {
+		r.Rule = approvals.RuleReview
+	}
 	var plan any // NULL without a plan
 	if r.Plan != nil {
 		if plan, err = toJSON(r.Plan); err != nil {
@@ -70,10 +89,11 @@ func insertRequest(ctx context.Context, tx Tx, r approvals.Request) error {
 		}
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO requests (id, kind, cluster, target, command, requester_team, requester_id,
-			requester_name, barred, channel, plan, digest, min_approvals, state, created, expires, not_before)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+			requester_name, barred, channel, plan, digest, min_approvals, state, created, expires, not_before, rule, grounds, origin)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 		r.ID, string(r.Kind), r.Cluster, r.Target, r.Command, r.Requester.Team, r.Requester.ID,
-		r.Requester.Name, barred, r.Channel, plan, r.Digest, r.MinApprovals, string(r.State), toMS(r.Created), toMS(r.Expires), toMS(r.NotBefore))
+		r.Requester.Name, barred, r.Channel, plan, r.Digest, r.MinApprovals, string(r.State), toMS(r.Created), toMS(r.Expires), toMS(r.NotBefore),
+		string(r.Rule), grounds, r.Origin)
 	return err
 }
 
@@ -97,21 +117,21 @@ func readRequest(ctx context.Context, db *DB, id string) (approvals.Request, err
 
 // requestColumns are what scanRequest reads.
 const requestColumns = `r.id, r.kind, r.cluster, r.target, r.command, r.requester_team, r.requester_id, r.requester_name,
-	r.barred, r.channel, r.plan, r.digest, r.min_approvals, r.state, r.created, r.expires, r.not_before`
+	r.barred, r.channel, r.plan, r.digest, r.min_approvals, r.state, r.created, r.expires, r.not_before, r.rule, r.grounds, r.origin`
 
 // scanRequest reads one row of requestColumns, without reviews.
 func scanRequest(row Row) (approvals.Request, error) {
 	var r approvals.Request
-	var barred string
+	var barred, grounds string
 	var plan sql.NullString
 	var created, expires, notBefore int64
 	err := row.Scan(&r.ID, &r.Kind, &r.Cluster, &r.Target, &r.Command, &r.Requester.Team, &r.Requester.ID, &r.Requester.Name,
-		&barred, &r.Channel, &plan, &r.Digest, &r.MinApprovals, &r.State, &created, &expires, &notBefore)
+		&barred, &r.Channel, &plan, &r.Digest, &r.MinApprovals, &r.State, &created, &expires, &notBefore, &r.Rule, &grounds, &r.Origin)
 	if err != nil {
 		return r, err
 	}
 	r.Created, r.Expires, r.NotBefore = fromMS(created), fromMS(expires), fromMS(notBefore)
-	if err := fromJSON(barred, &r.Barred); err != nil {
+	if err := errors.Join(fromJSON(barred, &r.Barred), fromJSON(grounds, &r.Grounds)); err != nil {
 		return r, err
 	}
 	if plan.Valid {
@@ -149,7 +169,7 @@ func eachReview(ctx context.Context, tx Tx, take func(approvals.Review), where s
 		var v approvals.Review
 		var approvers string
 		var at int64
-		if err := row.Scan(&v.RequestID, &v.Reviewer.Team, &v.Reviewer.ID, &v.Reviewer.Name, &v.Decision, &v.Comment, &v.Digest, &approvers, &at); err != nil {
+		if err := row.Scan(&v.RequestID, &v.Reviewer.Team, &v.Reviewer.ID, &v.Reviewer.Name, &v.Decision, &v.Comment, &v.Digest, &approvers, &at, &v.Standing); err != nil {
 			return err
 		}
 		v.At = fromMS(at)
@@ -158,7 +178,7 @@ func eachReview(ctx context.Context, tx Tx, take func(approvals.Review), where s
 		}
 		take(v)
 		return nil
-	}, `SELECT request_id, reviewer_team, reviewer_id, reviewer_name, decision, comment, digest, approvers, at
+	}, `SELECT request_id, reviewer_team, reviewer_id, reviewer_name, decision, comment, digest, approvers, at, standing
 		FROM reviews WHERE `+where+" ORDER BY at, reviewer_id", args...)
 }
 
@@ -190,6 +210,9 @@ func (s *Requests) Close(ctx context.Context, id string, to approvals.State, by 
 			return err
 		}
 		if r, err = loadRequest(ctx, tx, id); err != nil {
+			return err
+		}
+		if err := brokeGlass(ctx, tx, now, r, string(to), by); err != nil {
 			return err
 		}
 		return s.db.audit(ctx, tx, now, auditedClose(r, by, reason))

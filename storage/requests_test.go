@@ -21,6 +21,7 @@ func TestRequestRoundTrip(t *testing.T) {
 	s, _ := newRequests(db)
 	r := recycle("R-AAAA", "db-prod-3")
 	r.Barred = []approvals.Actor{carol}
+	r.Rule, r.Grounds, r.Origin = approvals.RuleBreakGlass, approvals.Grounds{Reason: "disk full", Typed: "db-prod-3"}, "slash:1"
 	create(t, s, r)
 
 	got, err := s.Request(t.Context(), r.ID)
@@ -33,7 +34,7 @@ func TestRequestRoundTrip(t *testing.T) {
 
 	_, err = s.Request(t.Context(), "R-NONE")
 	require.ErrorIs(t, err, engine.ErrNotFound)
-	require.Equal(t, []engine.EventKind{engine.EventRequestCreated}, kinds(t, db))
+	require.Equal(t, []engine.EventKind{approvals.EventBreakGlass, engine.EventRequestCreated}, kinds(t, db))
 	require.Error(t, s.CreateRequest(t.Context(), r), "an id is used once")
 }
 

@@ -77,10 +77,10 @@ func insertReview(ctx context.Context, tx Tx, r approvals.Request, v approvals.R
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO reviews (request_id, requester_id, digest, reviewer_team, reviewer_id,
-			reviewer_name, decision, comment, approvers, at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			reviewer_name, decision, comment, approvers, at, standing)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		r.ID, r.Requester.ID, v.Digest, v.Reviewer.Team, v.Reviewer.ID,
-		v.Reviewer.Name, string(v.Decision), v.Comment, approvers, toMS(v.At))
+		v.Reviewer.Name, string(v.Decision), v.Comment, approvers, toMS(v.At), v.Standing)
 	return err
 }
 
@@ -89,6 +89,9 @@ func (s *Requests) conclude(ctx context.Context, tx Tx, r approvals.Request, v a
 	switch v.Decision {
 	case approvals.Deny:
 		if err := decide(ctx, tx, r.ID, approvals.Denied, now, v.Comment); err != nil {
+			return err
+		}
+		if err := brokeGlass(ctx, tx, now, r, "denied", v.Reviewer); err != nil {
 			return err
 		}
 		return appendFact(ctx, tx, now, engine.EventRequestDenied, r.ID, "", v.Reviewer.ID, v)
@@ -107,6 +110,9 @@ func (s *Requests) conclude(ctx context.Context, tx Tx, r approvals.Request, v a
 		return err
 	}
 	if err := decide(ctx, tx, r.ID, approvals.Approved, now, v.Comment); err != nil {
+		return err
+	}
+	if err := brokeGlass(ctx, tx, now, r, "approved", v.Reviewer); err != nil {
 		return err
 	}
 	if err := appendFact(ctx, tx, now, engine.EventRequestApproved, r.ID, "", v.Reviewer.ID, v); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"go.uber.org/zap"
 
+	"mysql-recycler/approvals"
 	"mysql-recycler/configs"
 	"mysql-recycler/engine"
 	"mysql-recycler/storage"
@@ -90,8 +91,21 @@ func (a *alerter) tell(ctx context.Context) error {
 
 // alertOf says whether a fact is an alert, and its sentence.
 func alertOf(e engine.Event) (Alert, bool) {
+	if e.Kind == approvals.EventBreakGlass {
+		return brokenGlass(e)
+	}
 	kind, sentence, is := engine.AlertOf(e)
 	return Alert{Seq: e.Seq, At: e.At, Alert: kind, Kind: e.Kind, Request: e.RequestID, Job: e.JobID, Step: e.Step, Sentence: sentence}, is
+}
+
+// brokenGlass is the alert of a break-glass request that was asked or approved.
+func brokenGlass(e engine.Event) (Alert, bool) {
+	var f approvals.BreakGlassFact
+	if json.Unmarshal(e.Data, &f) != nil || (f.What != "asked" && f.What != "approved") {
+		return Alert{}, false
+	}
+	return Alert{Seq: e.Seq, At: e.At, Alert: "break_glass", Kind: e.Kind, Request: e.RequestID,
+		Sentence: fmt.Sprintf("Break-glass on %s: %s %s %s. Reason: %s", f.Target, f.By.Name, f.What, e.RequestID, f.Reason)}, true
 }
 
 // post sends one alert until it is taken or ctx ends. The URL may hold a secret, so errors of the

@@ -83,6 +83,19 @@ func TestAlertsReachTheWebhookOnce(t *testing.T) {
 	}
 }
 
+func TestBreakGlassIsAnAlert(t *testing.T) {
+	t.Parallel()
+	for what, is := range map[string]bool{"asked": true, "approved": true, "denied": false} {
+		data, err := json.Marshal(approvals.BreakGlassFact{What: what, By: approvals.Actor{ID: "U1", Name: "alice"}, Target: "db-3", Reason: "disk full"})
+		require.NoError(t, err)
+		al, ok := alertOf(engine.Event{Seq: 7, Kind: approvals.EventBreakGlass, RequestID: "R-7QK2", Data: data})
+		require.Equal(t, is, ok, what)
+		if is {
+			require.Equal(t, "Break-glass on db-3: alice "+what+" R-7QK2. Reason: disk full", al.Sentence)
+		}
+	}
+}
+
 // refuseJob approves a discovery and lets its job be refused.
 func refuseJob(t *testing.T, db *storage.DB) {
 	t.Helper()

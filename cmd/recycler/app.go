@@ -104,6 +104,7 @@ func (a *app) wire() error {
 	}
 	a.service = approvals.NewService(approvals.Options{
 		Store: a.stores.requests, Directory: a.slack, Policy: conf.policy, NewID: a.stores.requests.NewID,
+		Standing: storage.NewSchedules(a.db), StandingMax: c.Schedules.StandingMax, Fresh: slack.Fresh,
 	})
 	a.slots = a.newScheduler()
 	a.bot = bot.New(bot.Options{

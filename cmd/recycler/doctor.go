@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -173,6 +174,11 @@ func (d *doctor) chat(ctx context.Context, cfg configs.Config) {
 	var ids []string
 	for id := range channels(cfg) {
 		ids = append(ids, id)
+	}
+	for _, cl := range cfg.Clusters {
+		if id := cl.BreakGlass.Channel; id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id) // told where nobody can read it, break-glass would be quiet
+		}
 	}
 	r, err := client.SelfCheck(ctx, ids)
 	if err != nil {

@@ -93,6 +93,7 @@ func (t *targets) policy(cluster string) approvals.Policy {
 	return approvals.Policy{
 		Users: a.Users, Groups: a.Groups, MinApprovals: max(a.MinApprovals, 1),
 		Expires: t.config.Approvals.Expires, Discovery: approvals.Discovery(t.config.Approvals.Discovery),
+		BreakGlass: approvals.BreakGlass{Users: cl.BreakGlass.Users, Groups: cl.BreakGlass.Groups, Notice: cl.BreakGlass.Channel},
 	}
 }
 

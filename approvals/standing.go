@@ -44,7 +44,7 @@ func EnvelopeOf(x Schedule, p engine.Plan, who Policy) Envelope {
 	for _, h := range p.Hosts {
 		e.Hosts = append(e.Hosts, Server{h.Name, h.Identity, h.Role})
 	}
-	e.Frame.Hosts, e.Frame.Left, e.Frame.Snapshot, e.Frame.Bounds.Time = nil, nil, time.Time{}, 0
+	e.Frame.Hosts, e.Frame.Left, e.Frame.Snapshot, e.Frame.Bounds.Time, e.Frame.Bounds.Until = nil, nil, time.Time{}, 0, time.Time{}
 	return e
 }
 

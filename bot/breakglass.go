@@ -71,7 +71,7 @@ func (b *Bot) glassBroken(ctx context.Context, who asker, s Submission) (map[str
 	if err != nil {
 		return nil, b.answer(ctx, who, Message{}, b.offerDiscovery(line, err))
 	}
-	p.Bounds.Window = engine.Window{}
+	p.Bounds.Window = line.Select.Window // the hours this person asks for, not those of the cluster
 	if len(p.Hosts) == 1 && p.Hosts[0].Role != topology.RolePrimary {
 		p.Policy.AllowPrimary = false // should it become one, its rebuild stops
 	}

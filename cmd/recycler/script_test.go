@@ -252,6 +252,7 @@ func (p *program) scrape(t *testing.T) {
 		require.Contains(t, text, want)
 	}
 	require.Regexp(t, `(?m)^recycler_freed_bytes_total [1-9]`, text)
+	lookAtMetrics(t, text)
 	require.Regexp(t, `(?m)^recycler_throttled_seconds_total\{reason="long_transaction"\} [0-9.]*[1-9]`, text)
 }
 

@@ -56,7 +56,7 @@ type Options struct {
 	Log       *zap.Logger
 }
 
-// Tuning holds what tests and the demo change. Zero values mean the defaults named here.
+// Tuning holds what tests, the demo and the configuration change. Zero values mean the defaults named here.
 type Tuning struct {
 	Version       string           // of this program, for the version command; "dev"
 	Poll          time.Duration    // how often the event log is read when nobody calls Wake; 250 ms
@@ -64,6 +64,8 @@ type Tuning struct {
 	EditsPerMin   int              // progress edits of all cards together; 40, of the 50 that Slack allows
 	BigTable      int64            // bytes from which a table gets a line of its own in the thread; 1 GiB
 	SlowTable     time.Duration    // time from which a table gets a line of its own; 1 min
+	Digest        Digest           // when the week is told
+	Quiet         bool             // the last reply of a run names people without telling them
 	Now           func() time.Time // time.Now
 }
 

@@ -46,4 +46,17 @@ var englishScreens = map[key]string{
 	kDayFri:     "Fri",
 	kDaySat:     "Sat",
 	kDaySun:     "Sun",
+
+	kColTables:     "Tables",
+	kDigestHead:    "The week {from} to {to}",
+	kDigestSum:     "Given back: {given}. Tables rebuilt: {tables}. Hosts: {hosts}. Waiting for a decision: {waiting}.",
+	kDigestWaiting: "Waiting for a decision",
+	kDigestWaits:   "{id} {target}, asked by {who}, expires {until}",
+	kDigestRefused: "Refused",
+	kDigestDenied:  "{id} {target}: denied by {by}: {why}",
+	kDigestExpired: "{id} {target}: expired, nobody decided",
+	kDigestFailed:  "Not finished",
+	kDigestEnded:   "{id} {target}: {state}: {why}",
+	kChartWeeks:    "Given back per week",
+	kChartWeeksSum: "{given} in {n} weeks",
 }

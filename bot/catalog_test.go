@@ -62,7 +62,7 @@ func TestCatalogIsComplete(t *testing.T) {
 
 func TestChineseIsChinese(t *testing.T) {
 	t.Parallel()
-	same := []key{kListComma, kFullStop, kListDays, kHomeSlot, kNoticeInfo, kComment, kVersion, kFrom, kDiffOf}
+	same := []key{kListComma, kFullStop, kDigestEnded, kListDays, kHomeSlot, kNoticeInfo, kComment, kVersion, kFrom, kDiffOf}
 	for k, s := range chinese {
 		if slices.Contains(same, k) {
 			continue

@@ -45,4 +45,17 @@ var chineseScreens = map[key]string{
 	kDayFri:     "周五",
 	kDaySat:     "周六",
 	kDaySun:     "周日",
+
+	kColTables:     "表",
+	kDigestHead:    "周报：{from} 至 {to}",
+	kDigestSum:     "共回收 {given}：{hosts} 台主机，{tables} 张表。待审批 {waiting} 个。",
+	kDigestWaiting: "待审批",
+	kDigestWaits:   "{id} {target}，{who} 申请，{until} 过期",
+	kDigestRefused: "被拒绝",
+	kDigestDenied:  "{id} {target}：{by} 拒绝：{why}",
+	kDigestExpired: "{id} {target}：已过期，无人审批",
+	kDigestFailed:  "未完成",
+	kDigestEnded:   "{id} {target} {state}：{why}",
+	kChartWeeks:    "每周回收空间",
+	kChartWeeksSum: "{n} 周共回收 {given}",
 }

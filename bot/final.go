@@ -132,9 +132,9 @@ func (s *scene) tablesDone(group []engine.Step) Message {
 	return b.m
 }
 
-// final is the end of a job with the table of what was measured. The requester and who approved
-// are told; nobody else is.
-func (s *scene) final() ([]Post, error) {
+// final is the end of a job with the table of what was measured. With the last job of a request its
+// requester and who approved are told; nobody else is, and nobody once a host.
+func (d *draft) final(s *scene) ([]Post, error) {
 	if s.r.Kind == approvals.KindDiscover {
 		return s.lookEnded()
 	}
@@ -149,7 +149,7 @@ func (s *scene) final() ([]Post, error) {
 		engine.EventJobCancelled: kFinalCancelled, engine.EventJobRefused: kFinalRefused}[s.e.Kind]
 	b := &builder{l: s.l}
 	b.summary(k, a)
-	b.text(append(append(s.told(), plain(" ")), s.l.say(k, a)...)...)
+	b.text(append(d.told(s), s.l.say(k, a)...)...)
 	if s.e.Kind == engine.EventJobRefused {
 		why := reasonsOf(s.e.Data)
 		if len(why) == 0 && s.job.Reason != "" {
@@ -168,12 +168,22 @@ func (s *scene) final() ([]Post, error) {
 	return append(ps, drawn...), err
 }
 
-// told mentions the requester and everybody who approved.
-func (s *scene) told() []Span {
-	out := []Span{mention(answerTo(s.r))}
+// told mentions the requester and everybody who approved, once: with the job that ended last. Where
+// people do not want to be told their names are plain.
+func (d *draft) told(s *scene) []Span {
+	for _, j := range s.jobs {
+		if !j.State.Final() || cmp.Or(j.Ended.Compare(s.job.Ended), cmp.Compare(j.ID, s.job.ID)) > 0 {
+			return nil
+		}
+	}
+	name := mention
+	if d.o.Tuning.Quiet {
+		name = func(a approvals.Actor) Span { return plain(a.Name) }
+	}
+	out := []Span{name(answerTo(s.r)), plain(" ")}
 	for _, v := range s.r.Reviews {
 		if v.Decision == approvals.Approve && v.Reviewer.ID != "policy" {
-			out = append(out, plain(" "), mention(v.Reviewer))
+			out = append(out, name(v.Reviewer), plain(" "))
 		}
 	}
 	return out

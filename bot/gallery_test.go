@@ -83,6 +83,7 @@ func TestGallery(t *testing.T) {
 		g.troubles(t)
 		g.schedules(t)
 		g.breakGlass(t)
+		g.week(t)
 		all = append(all, g.all...)
 	}
 	kinds := 0
@@ -243,6 +244,15 @@ func (g *gallery) breakGlass(t *testing.T) {
 	g.look("break-glass asked")
 	g.clicks(bob, g.w.requests[0].ID+"/card", ActionApprove)
 	g.look("break-glass approved")
+}
+
+// week is what a channel is told on Mondays.
+func (g *gallery) week(t *testing.T) {
+	g.w, g.told = aWeek(t, g.ch), 0
+	g.w.tells()
+	for _, key := range strings.Fields(g.w.digests()) {
+		g.add("weekly summary · "+key, g.w.message(key), false)
+	}
 }
 
 func (g *gallery) schedules(t *testing.T) {

@@ -44,4 +44,17 @@ const (
 	kDayFri     key = "day_fri"
 	kDaySat     key = "day_sat"
 	kDaySun     key = "day_sun"
+
+	kColTables     key = "col_tables"
+	kDigestHead    key = "digest_head"
+	kDigestSum     key = "digest_sum"
+	kDigestWaiting key = "digest_waiting"
+	kDigestWaits   key = "digest_waits"
+	kDigestRefused key = "digest_refused"
+	kDigestDenied  key = "digest_denied"
+	kDigestExpired key = "digest_expired"
+	kDigestFailed  key = "digest_failed"
+	kDigestEnded   key = "digest_ended"
+	kChartWeeks    key = "chart_weeks"
+	kChartWeeksSum key = "chart_weeks_sum"
 )

@@ -47,3 +47,9 @@ type Wanter interface {
 type Live interface {
 	Progress(jobID string) (engine.LiveStep, bool)
 }
+
+// Weeks looks back over what ended.
+type Weeks interface {
+	// Ended lists the rebuild jobs that ended from a time on and before another, oldest first.
+	Ended(ctx context.Context, from, to time.Time) ([]engine.Ended, error)
+}

@@ -63,7 +63,7 @@ func (d *draft) story(ctx context.Context, s *scene) ([]Post, error) {
 		return s.noticed()
 	case engine.EventJobCompleted, engine.EventJobFailed, engine.EventJobCancelled, engine.EventJobRefused:
 		d.waits.drop(s.job.ID)
-		told, err := s.final()
+		told, err := d.final(s)
 		if err != nil {
 			return nil, err
 		}

@@ -28,6 +28,7 @@ type Teller struct {
 	*Bot
 	cursor int64
 	tries  map[int64]int // events that could not be told, with how often that was tried
+	week   time.Time     // the end of the newest week that is known to be told
 }
 
 // maxTries is how often an event is tried before its reply is left out: one fact that cannot be
@@ -83,6 +84,9 @@ func (t *Teller) round(ctx context.Context, started *bool, next *time.Time) erro
 	}
 	if time.Now().Before(*next) {
 		return nil
+	}
+	if err := t.digest(ctx); err != nil {
+		return err
 	}
 	running, err := t.tick(ctx)
 	*next = time.Now().Add(t.interval(running))

@@ -43,6 +43,7 @@ type world struct {
 	events   []engine.Event
 	found    []engine.Discovery
 	cursor   int64
+	week     int64 // the mark of the weekly summary
 	posts    []Post
 	edits    map[string]int
 	ids      int
@@ -211,7 +212,12 @@ func (w *world) EventsAfter(_ context.Context, seq int64, limit int) ([]engine.E
 	return slices.Clone(rest[:min(limit, len(rest))]), nil
 }
 
-func (w *world) Cursor(context.Context, string) (int64, error) { return w.cursor, nil }
+func (w *world) Cursor(_ context.Context, reader string) (int64, error) {
+	if reader == digestReader {
+		return w.week, nil
+	}
+	return w.cursor, nil
+}
 
 func (w *world) Requests(_ context.Context, filter, arg string, limit int) ([]approvals.Request, error) {
 	var out []approvals.Request
@@ -224,6 +230,20 @@ func (w *world) Requests(_ context.Context, filter, arg string, limit int) ([]ap
 	}
 	slices.Reverse(out)
 	return out[:min(limit, len(out))], nil
+}
+
+func (w *world) Ended(_ context.Context, from, to time.Time) ([]engine.Ended, error) {
+	var out []engine.Ended
+	for _, r := range w.requests {
+		for _, j := range w.jobs[r.ID] {
+			if j.State.Final() && j.Plan.Cluster != "" && !j.Ended.Before(from) && j.Ended.Before(to) {
+				s := sum([]engine.Job{j})
+				out = append(out, engine.Ended{RequestID: r.ID, Channel: r.Channel, Host: j.Host, State: j.State, Reason: j.Reason, At: j.Ended, Tables: s.done, Bytes: s.given()})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b engine.Ended) int { return a.At.Compare(b.At) })
+	return out, nil
 }
 
 type discoveriesOf struct{ *world }
@@ -294,7 +314,7 @@ func (w liveOf) Progress(id string) (engine.LiveStep, bool) { s, ok := w.live[id
 
 // The outbox keeps the newest body of each post, and counts its revisions.
 
-func (w *world) Put(_ context.Context, _ string, upto int64, posts []Post) error {
+func (w *world) Put(_ context.Context, reader string, upto int64, posts []Post) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.putErr != nil {
@@ -314,7 +334,11 @@ func (w *world) Put(_ context.Context, _ string, upto int64, posts []Post) error
 			w.edits[p.Key]++
 		}
 	}
-	w.cursor = max(w.cursor, upto)
+	if reader == digestReader {
+		w.week = upto
+	} else {
+		w.cursor = max(w.cursor, upto)
+	}
 	return nil
 }
 

@@ -40,6 +40,11 @@ type Slack struct {
 	// Sockets is how many Socket Mode connections are held open, 1 to 10; with two, no click is
 	// lost while Slack replaces one. Defaults to 2.
 	Sockets int `yaml:"sockets"`
+	// TellAtEnd mentions the requester and the approvers in the last reply of a run, so that their
+	// client tells them. Defaults to true.
+	TellAtEnd bool `yaml:"tell_at_end"`
+	// Digest tells each channel once a week what came of its work.
+	Digest Digest `yaml:"digest"`
 }
 
 // Storage is where requests, jobs and events are kept.

@@ -9,8 +9,10 @@ const day = 24 * time.Hour
 func Defaults() Config {
 	return Config{
 		Slack: Slack{
-			APIURL:  "https://slack.com/api/",
-			Sockets: 2,
+			TellAtEnd: true,
+			Digest:    Digest{Enabled: true, Day: "mon", Time: "09:00", Zone: "UTC"},
+			APIURL:    "https://slack.com/api/",
+			Sockets:   2,
 		},
 		Storage:   Storage{URL: NewSecret(defaultStorage), Retention: Retention{Details: 180 * day, Discoveries: 30 * day, Events: 90 * day, Chat: 7 * day}},
 		Node:      Node{Roles: []string{RoleBot, RoleWorker, RoleAPI}},

@@ -82,14 +82,14 @@ var defaultsTo = regexp.MustCompile(`Defaults to\s+(\S+?)\.?(\s|$)`)
 func TestDocCommentsTellTheDefaults(t *testing.T) {
 	t.Parallel()
 	values := map[string]reflect.Value{}
-	for _, v := range []any{Defaults(), DefaultCluster(), Defaults().Slack, Defaults().Storage, Defaults().Storage.Retention, Defaults().Node, Defaults().Log,
+	for _, v := range []any{Defaults(), DefaultCluster(), Defaults().Slack, Defaults().Slack.Digest, Defaults().Storage, Defaults().Storage.Retention, Defaults().Node, Defaults().Log,
 		Defaults().Language, Defaults().Approvals, Defaults().Approvals.Approvers, Defaults().Engine, Defaults().Engine.Cache, Defaults().Schedules, Defaults().API, Defaults().MySQL,
 		Defaults().MySQL.TLS, DefaultCluster().Rebuild, DefaultCluster().Rebuild.Window, DefaultCluster().Limits, DefaultCluster().Policy,
 		DefaultCluster().External, DefaultCluster().BreakGlass, DefaultCluster().Limits.DiskHook, Host{}} {
 		values[reflect.TypeOf(v).Name()] = reflect.ValueOf(v)
 	}
 	told := 0
-	for _, name := range []string{"config.go", "cluster.go", "schedules.go", "api.go"} {
+	for _, name := range []string{"config.go", "cluster.go", "schedules.go", "api.go", "digest.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		require.NoError(t, err)
 		ast.Inspect(file, func(n ast.Node) bool {

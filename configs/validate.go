@@ -58,6 +58,7 @@ func (s Slack) validate(m *mistakes, needed bool) {
 		m.addf("slack.api_url", "would send the tokens in plain text; use https")
 	}
 	between(m, "slack.sockets", s.Sockets, 1, 10)
+	s.Digest.validate(m)
 }
 
 // checkToken checks a token's form without ever showing it.

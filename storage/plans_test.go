@@ -129,6 +129,10 @@ func screens() []screen {
 	})
 	add("GET job", func(ctx context.Context, db *DB) error { _, err := NewJournal(db).Job(ctx, "R-A11"); return err })
 	add("metrics", func(ctx context.Context, db *DB) error { _, err := NewFacts(db).JobCounts(ctx); return err })
+	add("the week", func(ctx context.Context, db *DB) error {
+		_, err := NewFacts(db).Ended(ctx, time.Now().Add(-56*24*time.Hour), time.Now())
+		return err
+	})
 	add("events", func(ctx context.Context, db *DB) error {
 		last, err := NewFacts(db).LastEvent(ctx)
 		if err == nil {

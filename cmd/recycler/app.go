@@ -112,11 +112,21 @@ func (a *app) wire() error {
 		Targets:   conf, Planner: &engine.Planner{Discoveries: recall, Refusals: recall, Guards: conf.guard, Now: time.Now}, Requests: a.service,
 		Facts: a.stores.facts, Lists: lists{a.stores.facts, recall}, Wanter: a.stores.facts, Live: live, Outbox: a.outbox(),
 		Responder: a.slack, Directory: a.slack, Channels: conf.channels, Changed: a.slack.RefreshHomes, Log: a.log.Named("bot"),
-		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval},
+		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval, Quiet: !c.Slack.TellAtEnd, Digest: digestOf(c, a.stores.facts)},
 	})
 	a.slack.Handle(a.bot)
 	a.api, err = a.newAPI(journal, recall, live)
 	return err
+}
+
+// digestOf is when the week is told.
+func digestOf(c configs.Config, weeks bot.Weeks) bot.Digest {
+	if !c.Slack.Digest.Enabled {
+		return bot.Digest{}
+	}
+	d := bot.Digest{Weeks: weeks}
+	d.Day, d.Hour, d.Min, d.Zone = c.Slack.Digest.At()
+	return d
 }
 
 // stopWork bounds how long work in hand may take once the process was told to end: statements on

@@ -113,7 +113,7 @@ func TestReload(t *testing.T) {
 	c.edit(t, c.write, "\nclusters:", fmt.Sprintf(`
 clusters:
   - {name: new, region: far, channel: C0DBAUDIT, approvers: {users: [U0CAROL]}, hosts: [{name: new-1, addr: "%s"}]}`, c.cluster.Nodes[0].Addr()))
-	require.Contains(t, c.log(t), `"changes":["clusters[new]: added"]`)
+	require.Contains(t, c.logged(t), `"changes":["clusters[new]: added"]`)
 	var r api.RequestView
 	c.call(t, "alice", http.MethodPost, "/api/v1/requests", `{"command": "discover new-1"}`, &r)
 	review := fmt.Sprintf(`{"decision": "approve", "digest": %q}`, r.Digest)
@@ -152,11 +152,11 @@ func (c *liveConfig) brokenFile(t *testing.T) {
 	c.call(t, "reader", http.MethodGet, "/api/v1/health", "", &h)
 	require.Equal(t, "ok", h.Status, "the process works on")
 	require.Contains(t, fmt.Sprint(h.Checks), "the last reload was refused")
-	require.Contains(t, c.log(t), "the configuration was refused")
+	require.Contains(t, c.logged(t), "the configuration was refused")
 	var l api.EventList
 	c.call(t, "reader", http.MethodGet, "/api/v1/events?limit=1000", "", &l)
 	require.Contains(t, fmt.Sprint(l.Items), "config.refused")
-	c.until(t, "the alert is told", func() bool { return strings.Contains(c.log(t), `"msg":"alert","kind":"config"`) })
+	c.until(t, "the alert is told", func() bool { return strings.Contains(c.logged(t), `"msg":"alert","kind":"config"`) })
 
 	c.edit(t, c.swap)
 	require.Contains(t, c.metrics(t), "recycler_config_last_reload_successful 1")
@@ -169,14 +169,14 @@ func (c *liveConfig) brokenFile(t *testing.T) {
 // restartKeys changes what counts from the start on, and reloads by a signal.
 func (c *liveConfig) restartKeys(t *testing.T) {
 	t.Helper()
-	accepted := strings.Count(c.log(t), `"why":"signal"`)
+	accepted := strings.Count(c.logged(t), `"why":"signal"`)
 	require.NoError(t, c.process.Signal(syscall.SIGHUP))
-	c.until(t, "the signal was heard", func() bool { return strings.Count(c.log(t), `"why":"signal"`) > accepted })
+	c.until(t, "the signal was heard", func() bool { return strings.Count(c.logged(t), `"why":"signal"`) > accepted })
 
 	c.edit(t, c.swap, "/state.db", "/other.db", "rate: 1000", "rate: 999")
 	now := c.state(t)
 	require.Equal(t, []string{"storage.url", "api.rate"}, now.Restart)
-	require.Regexp(t, `"after_a_restart":\["storage.url","api.rate"\]`, c.log(t))
+	require.Regexp(t, `"after_a_restart":\["storage.url","api.rate"\]`, c.logged(t))
 	for _, s := range now.Settings {
 		if s.Path == "api.rate" {
 			require.EqualValues(t, 1000, s.Value, "what is shown is what is in force")
@@ -188,15 +188,8 @@ func (c *liveConfig) restartKeys(t *testing.T) {
 	require.Empty(t, done.Changes)
 	require.Equal(t, now.Restart, done.Restart)
 	for _, secret := range []string{"first-word", "second-word"} {
-		require.NotContains(t, c.log(t), secret)
+		require.NotContains(t, c.logged(t), secret)
 	}
-}
-
-func (c *liveConfig) log(t *testing.T) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(c.dir, "log"))
-	require.NoError(t, err)
-	return string(b)
 }
 
 func (c *liveConfig) metrics(t *testing.T) (text string) {

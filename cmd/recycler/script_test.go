@@ -51,6 +51,8 @@ func TestScripts(t *testing.T) {
 		})
 	})
 	p.scrape(t)
+	p.trouble(t)
+	p.secrecy(t)
 }
 
 // eventually runs a program again until its output fits a pattern: eventually PATTERN PROGRAM ARG…
@@ -72,15 +74,16 @@ type program struct {
 	dir, config, url string
 	cluster          *mysqltest.Cluster
 	process          *os.Process
+	secrets          *secrets
 	wants            int // status from which on answers are expected; 0: only good ones are
 }
 
 func startProgram(t *testing.T) *program {
 	t.Helper()
 	p := &program{dir: t.TempDir()}
-	p.cluster = mysqltest.MustStart(t, mysqltest.Options{Shape: "1+1"})
-	const password = "script-s-secret-word"
-	require.NoError(t, p.cluster.CreateRecycler(t.Context(), "recycler", password))
+	p.cluster = mysqltest.MustStart(t, mysqltest.Options{Shape: "1+1", GeneralLog: true})
+	p.secrets = newSecrets(t)
+	require.NoError(t, p.cluster.CreateRecycler(t.Context(), "recycler", p.secrets.words["database password"]))
 	require.NoError(t, mysqltest.Fill(t.Context(), p.cluster.Nodes[0],
 		mysqltest.TableSpec{Schema: "shop", Name: "orders", Rows: 30_000, DeletePercent: 70},
 		mysqltest.TableSpec{Schema: "shop", Name: "carts", Rows: 20_000, DeletePercent: 70}))
@@ -90,10 +93,17 @@ func startProgram(t *testing.T) *program {
 	chat, err := sandbox.Start(t.Context(), sandbox.Config{Workspace: ws})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = chat.Close() }) // the test's context ended it
+	p.secrets.chat = &sandbox.Client{BaseURL: chat.URL()}
+	p.secrets.words["bot token"], p.secrets.words["app token"] = ws.BotToken, ws.AppToken
+	before, err := p.cluster.Nodes[1].GeneralLog()
+	require.NoError(t, err)
+	p.secrets.logStart = len(before)
 	p.config = filepath.Join(p.dir, "recycler.yaml")
 	require.NoError(t, os.WriteFile(p.config, fmt.Appendf(nil, `
-slack: {bot_token: %s, app_token: %s, api_url: "%s/api/"}
-storage: {url: "sqlite://%s/state.db"}
+log: {level: debug}
+alerts: {webhook: "%[7]s/%[8]s"}
+slack: {bot_token: %[1]s, app_token: %[2]s, api_url: "%[3]s/api/"}
+storage: {url: "sqlite://%[4]s/state.db"}
 engine: {cache: {dir: seen}}
 backup: {folder: backups, recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]}
 api: {listen: "127.0.0.1:0", rate: 1000}
@@ -101,16 +111,21 @@ clusters:
   - name: db
     channel: C0DBOPS
     approvers: {users: [U0BOB]}
-    mysql: {password: %s, tls: {mode: disabled}}
+    external: {url: "%[7]s/role", token: %[9]s, json_path: role}
+    mysql: {password: %[10]s, tls: {mode: disabled}}
     rebuild: {min_gain: 1MiB}
     limits: {disk_free: 0, long_trx: 1s}
     hosts:
-      - {name: db-1, addr: "%s"}
-      - {name: db-2, addr: "%s"}
-`, ws.BotToken, ws.AppToken, chat.URL(), p.dir, password, p.cluster.Nodes[0].Addr(), p.cluster.Nodes[1].Addr()), 0o600))
+      - {name: db-1, addr: "%[5]s"}
+      - {name: db-2, addr: "%[6]s"}
+`, ws.BotToken, ws.AppToken, chat.URL(), p.dir, p.cluster.Nodes[0].Addr(), p.cluster.Nodes[1].Addr(), p.secrets.url,
+		p.secrets.words["webhook's path"], p.secrets.words["source's token"], p.secrets.words["database password"]), 0o600))
 	p.prepare(t)
 	return p
 }
+
+// callers are the holders of tokens, each in a file of their name.
+var callers = []string{"reader", "alice", "bob", "carol"}
 
 // prepare makes the binary and the tokens, and starts the process.
 func (p *program) prepare(t *testing.T) {
@@ -145,7 +160,7 @@ func (p *program) serve(t *testing.T) {
 		err := cmd.Wait()
 		text, _ := os.ReadFile(path) // shown only when something is wrong
 		require.NoError(t, err, string(text))
-		for _, name := range []string{"reader", "alice", "bob", "carol"} {
+		for _, name := range callers {
 			secret, err := os.ReadFile(filepath.Join(p.dir, name))
 			require.NoError(t, err)
 			require.NotContains(t, string(text), strings.TrimSpace(string(secret)))

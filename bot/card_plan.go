@@ -150,6 +150,13 @@ func (l Locale) method(m rebuild.Method) string {
 	if m.Kind == rebuild.Leave {
 		return l.text(kMethodLeave, nil)
 	}
+	if m.Kind == rebuild.Plugin {
+		words := []string{l.text(kMethodPlugin, args{"name": plain(m.Executor), "version": plain(m.Version)})}
+		if m.StopSQL {
+			words = append(words, l.text(kStopSQL, nil))
+		}
+		return strings.Join(words, l.text(kListComma, nil))
+	}
 	how := kMethodCopy
 	if m.Algorithm == rebuild.Inplace {
 		how = kMethodInPlace

@@ -29,6 +29,7 @@ type order struct {
 	DB    string
 	Job   string
 	Hosts []dbconn.Host
+	Login string // of pt-online-schema-change; empty: no executor
 }
 
 // child is a process of the product as far as jobs are concerned: it takes over what a dead one
@@ -53,7 +54,7 @@ func child(text string) {
 	w := &world{access: &dbconn.Access{Cluster: "db", User: "recycler", Hosts: o.Hosts,
 		Password: func() (string, error) { return password, nil }}}
 	d := engine.NewDispatcher(engine.Options{
-		Journal: journal, Leases: leases, Discoveries: journal, Neighbours: journal, Targets: w, Live: engine.NewLive(),
+		Journal: journal, Leases: leases, Discoveries: journal, Neighbours: journal, Targets: w, Live: engine.NewLive(), Plugins: childPlugins(o.Login),
 		Guards: func(string) *guard.Guard { return guard.Default(guard.ExternalConfig{}) },
 		Owner:  fmt.Sprint("child-", os.Getpid()), Heartbeat: 50 * time.Millisecond, WatchEvery: 100 * time.Millisecond, Log: zap.NewNop(),
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mysql-recycler/engine/guard"
+	"mysql-recycler/engine/plugin"
 	"mysql-recycler/engine/rebuild"
 	"mysql-recycler/engine/throttle"
 	"mysql-recycler/engine/topology"
@@ -26,6 +27,7 @@ const stepOverhead = 2 * time.Second
 // Planner freezes plans from stored discoveries. It never touches a host: a plan is made before
 // anybody approved anything.
 type Planner struct {
+	Plugins     *plugin.Set // executors; nil: there are none
 	Discoveries Discoveries
 	Refusals    Refusals // nil: only the discoveries refuse
 	Guards      func(cluster string) *guard.Guard
@@ -73,7 +75,7 @@ func (p *Planner) host(ctx context.Context, s PlanSpec) (HostPlan, Discovery, er
 			return HostPlan{}, d, err
 		}
 	}
-	hp, err := p.freeze(s, d)
+	hp, err := p.freeze(s, p.withExecutors(ctx, s, d))
 	return hp, d, err
 }
 

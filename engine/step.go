@@ -161,6 +161,9 @@ func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (
 	g.Go(watch(func() error { return h.throttle.During(wctx, r.need(s, s.Plan.Method.StopSQL)) }))
 	res, err := f.Run(sctx, r.task(s), r.hooks(ctx, h, s))
 	unwatch()
+	if res.Outcome == rebuild.Done {
+		err = errors.Join(err, r.overtaken(sctx, s))
+	}
 	return res, errors.Join(err, g.Wait())
 }
 
@@ -190,6 +193,7 @@ func (r *run) hooks(ctx context.Context, h *host, s *Step) rebuild.Hooks {
 		Restored: func(c rebuild.Change) error {
 			return r.setting(context.WithoutCancel(ctx), Setting{Change: c, Restored: true}, EventSettingRestored)
 		},
+		Executor: r.executor(s),
 		Again: func(_ context.Context, e *rebuild.Error) error {
 			r.notice(ctx, "info", fmt.Sprintf("%s.%s: %s Trying again.", s.Plan.Schema, s.Plan.Table, e.Sentence()))
 			return r.await(ctx, h, s, s.Plan.Method.StopSQL)
@@ -278,7 +282,8 @@ func (w *worker) failed(ctx context.Context, s *Step, err error) (bool, error) {
 func stopsHost(c rebuild.Class) bool {
 	switch c {
 	case rebuild.ClassDiskFull, rebuild.ClassReadOnly, rebuild.ClassPrivilege, rebuild.ClassBinlog,
-		rebuild.ClassPromoted, rebuild.ClassLost, rebuild.ClassUnknown, rebuild.ClassRefused, rebuild.ClassRows:
+		rebuild.ClassPromoted, rebuild.ClassLost, rebuild.ClassUnknown, rebuild.ClassRefused, rebuild.ClassRows,
+		rebuild.ClassExecutor:
 		return true
 	}
 	return false

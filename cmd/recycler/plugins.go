@@ -21,7 +21,7 @@ func pluginsOf(c configs.Config, log *zap.Logger) *plugin.Set {
 		}
 		set.Add(plugin.Spec{
 			Name: p.Name, Kind: plugin.Kind(p.Kind), Command: p.Command, Env: env, URL: p.URL, Token: p.Token.Reveal(),
-			Timeout: p.Timeout, Account: p.Account,
+			Timeout: p.Timeout, Account: p.Account, Tables: p.Tables, Always: p.When == "always",
 		}, log, p.Clusters...)
 	}
 	return set

@@ -63,6 +63,23 @@ func Rights(v Version, n Need) []Right {
 	return append(out, tableRights(v, n)...)
 }
 
+// ExecutorRights are what the account needs beside its own where an executor rebuilds tables: it
+// looks for triggers, and ends the executor's sessions.
+func ExecutorRights(v Version, schema string) []Right {
+	on := "*.*"
+	if schema != "" {
+		on = schema + ".*"
+	}
+	end := Right{AnyOf: []string{"SUPER"}, On: "*.*", Why: "end the sessions of an executor"}
+	switch {
+	case v.Flavor == MariaDB && v.AtLeast(10, 5, 2):
+		end.AnyOf = []string{"CONNECTION ADMIN", "SUPER"}
+	case v.Flavor == MySQL && v.AtLeast(8, 0, 0):
+		end.AnyOf = []string{"CONNECTION_ADMIN", "SUPER"}
+	}
+	return []Right{end, {AnyOf: []string{"TRIGGER"}, On: on, Why: "see what an executor left"}}
+}
+
 // tableRights are the rights on the tables themselves and on the server's statistics of them.
 func tableRights(v Version, n Need) []Right {
 	var out []Right

@@ -128,6 +128,15 @@ func (s *Server) KillQuery(ctx context.Context, connID uint64, tag string) error
 	return nil
 }
 
+// KillConnection ends a session of an account that another session saw there. One that has ended by
+// itself is no error.
+func (s *Server) KillConnection(ctx context.Context, connID uint64) error {
+	if _, err := s.db.ExecContext(ctx, fmt.Sprintf("KILL CONNECTION %d", connID)); err != nil && Code(err) != 1094 {
+		return fmt.Errorf("end connection %d on %s: %w", connID, s.Name, err)
+	}
+	return nil
+}
+
 // Close closes all connections of the server but its sessions that are still open.
 func (s *Server) Close() error {
 	if err := errors.Join(s.db.Close(), s.sessions.Close()); err != nil {

@@ -71,6 +71,8 @@ type Table struct {
 	Mode           string `json:"mode"`            // binlog-off, binlog-on
 	ApplierStopped bool   `json:"applier_stopped"` // nothing replicates into the table meanwhile
 	Bytes          int64  `json:"bytes,omitempty"` // on disk
+
+	Features []string `json:"features,omitempty"` // can, when a plan is made: fulltext, foreign_key, no_primary_key, …
 }
 
 // Answer is what a plugin says.

@@ -20,6 +20,8 @@ type Spec struct {
 	Token   string        // sent to URL as a bearer token
 	Timeout time.Duration // of one action other than hello; 2 s for a validator, 1 min for a hook, 24 h for rebuild
 	Account string        // executor: the user of its sessions on servers
+	Tables  []string      // executor: schema.table with * for any text; none: all
+	Always  bool          // executor: takes also what the server could rebuild online
 }
 
 // Plugin asks one program.

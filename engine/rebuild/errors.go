@@ -29,6 +29,7 @@ const (
 	ClassRefused    Class = "refused"    // Permit said no
 	ClassRows       Class = "rows"       // the row count changed
 	ClassBroken     Class = "broken"     // the table is damaged (OPTIMIZE said so)
+	ClassExecutor   Class = "executor"   // an executor did something else than it should
 	ClassOther      Class = "other"
 )
 

@@ -17,6 +17,9 @@ type Method struct {
 	Lock      string `json:"lock,omitempty"`      // NONE, SHARED
 	StopSQL   bool   `json:"stop_sql,omitempty"`  // the applier is stopped during the rebuild
 	Reason    string `json:"reason"`              // for the card
+
+	Executor string `json:"executor,omitempty"`         // of Plugin: its name
+	Version  string `json:"executor_version,omitempty"` // which the approver saw
 }
 
 // Kind is the statement family.
@@ -26,6 +29,7 @@ type Kind string
 const (
 	Alter    Kind = "alter"    // ALTER TABLE … FORCE
 	Optimize Kind = "optimize" // MyISAM and Aria only
+	Plugin   Kind = "plugin"   // a program of others (Executor)
 	Leave    Kind = "leave"
 )
 

@@ -2,6 +2,7 @@ package rebuild
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -83,6 +84,13 @@ func (g *gauge) progress(now time.Time, bytes int64, phase string) Progress {
 
 // size is the size of the file the statement writes; found is false when there is none (yet).
 func (g *gauge) size(ctx context.Context) (bytes int64, found bool, err error) {
+	if g.t.Method.Kind == Plugin {
+		bytes, err = tablespace.Size(ctx, g.srv, g.srv.Version, g.t.Schema, "_"+g.t.Table+"_new")
+		if errors.Is(err, tablespace.ErrGone) {
+			return 0, false, nil
+		}
+		return bytes, err == nil, err
+	}
 	if g.name.Table == "" {
 		if g.name, err = tablespace.DiskNameOf(ctx, g.srv, g.srv.Version, g.t.Schema, g.t.Table); err != nil {
 			return 0, false, err

@@ -24,7 +24,11 @@ func (f *Fence) Run(ctx context.Context, t Task, h Hooks) (Result, error) {
 		h.Progress = func(Progress) {}
 	}
 	if t.Mark.set() {
-		res, decided, err := f.adopt(ctx, t, h)
+		adopt := f.adopt
+		if t.Method.Kind == Plugin {
+			adopt = f.adoptExecutor
+		}
+		res, decided, err := adopt(ctx, t, h)
 		if decided {
 			return res, err
 		}
@@ -96,6 +100,11 @@ func (f *Fence) once(ctx context.Context, t Task, h Hooks) (Result, error) {
 	if err != nil {
 		return res, err
 	}
+	if t.Method.Kind == Plugin {
+		if err := f.ready(own, t, h); err != nil {
+			return res, err
+		}
+	}
 	mark, err := f.mark(own, t)
 	if err != nil {
 		return res, failure(err)
@@ -122,6 +131,9 @@ func (f *Fence) once(ctx context.Context, t Task, h Hooks) (Result, error) {
 		return stopped(ctx, res)
 	}
 	t.Mark = mark
+	if t.Method.Kind == Plugin {
+		return f.executeBy(ctx, t, h, res)
+	}
 	return f.execute(ctx, t, h, res)
 }
 

@@ -58,7 +58,14 @@ func (f *Fence) mark(ctx context.Context, t Task) (Mark, error) {
 	if err := f.sess.QueryRowContext(ctx, "SELECT UNIX_TIMESTAMP(NOW(6))").Scan(&now); err != nil {
 		return Mark{}, fmt.Errorf("read the server's clock: %w", err)
 	}
+	definition := ""
+	if t.Method.Kind == Plugin {
+		if definition, err = f.definition(ctx, t); err != nil {
+			return Mark{}, err
+		}
+	}
 	return Mark{
+		Definition:   definition,
 		ServerNow:    time.UnixMicro(int64(now * 1e6)).UTC(),
 		ConnectionID: f.sess.ID,
 		CreateTime:   s.created,

@@ -34,6 +34,7 @@ type Mark struct {
 	CreateTime   time.Time `json:"create_time"`
 	SpaceID      int64     `json:"space_id"` // greatest of the table's tablespaces
 	BeforeBytes  int64     `json:"before_bytes"`
+	Definition   string    `json:"definition,omitempty"` // digest of SHOW CREATE TABLE; executors only
 }
 
 // set reports whether an earlier run stored the mark.
@@ -92,6 +93,8 @@ type Hooks struct {
 	// Again is asked before a lock timeout or a deadlock is tried again, after the pause; nil
 	// means yes. The owner can wait for its throttle there.
 	Again func(ctx context.Context, e *Error) error
+	// Executor does the work of a Task whose Method is Plugin.
+	Executor Executor
 }
 
 // Change is one global setting of a server that was changed and must be put back.
@@ -113,7 +116,7 @@ func (t Task) validate(h Hooks) error {
 	switch {
 	case !jobPattern.MatchString(t.Job):
 		return fmt.Errorf("job %q cannot stand in a comment", t.Job)
-	case t.Method.Kind != Alter && t.Method.Kind != Optimize:
+	case t.Method.Kind != Alter && t.Method.Kind != Optimize && t.Method.Kind != Plugin:
 		return fmt.Errorf("the method of %s.%s is %q: there is nothing to run", t.Schema, t.Table, t.Method.Kind)
 	case t.Mode != BinlogOff && t.Mode != BinlogOn:
 		return fmt.Errorf("unknown mode %q", t.Mode)
@@ -125,6 +128,9 @@ func (t Task) validate(h Hooks) error {
 		return fmt.Errorf("a rebuild needs the hooks Permit and Begin")
 	case t.Method.StopSQL && (h.Change == nil || h.Restored == nil):
 		return fmt.Errorf("stopping the applier needs the hooks Change and Restored")
+	}
+	if t.Method.Kind == Plugin {
+		return t.executable(h)
 	}
 	_, err := t.Statement()
 	return err

@@ -70,6 +70,11 @@ func (w *watch) beside(ctx context.Context, ended <-chan struct{}, leave func())
 				leave()
 				return
 			}
+			if w.t.Method.Kind == Plugin { // its program is stopped; its sessions are ended afterwards
+				w.phaseAtKill = "executor"
+				leave()
+				return
+			}
 			w.kill(ended)
 			return
 		}

@@ -80,7 +80,7 @@ image: ## Build the container image with docker or podman
 deps-go:
 	@.ci/deps go
 deps-test:
-	@.ci/deps go mariadb mysql galera postgres browser node fonts promtool
+	@.ci/deps go mariadb mysql percona galera postgres browser node fonts promtool
 deps-race:
 	@.ci/deps gcc
 deps-demo:

@@ -4,7 +4,12 @@ read -r request
 field() { x=${request#*\"$1\":}; x=${x%%[,\}]*}; x=${x#\"}; echo "${x%\"}"; }
 action=$(field action)
 case $request in *'"table":{'*) table=${request#*\"table\":\{\"schema\":\"shop\",\"name\":\"}; table=${table%%\"*} ;; esac
-sql() { mariadb --defaults-file="$2" --host="$(field address)" --port="$(field port)" --skip-ssl shop -e "$1"; }
+# sql runs statements, and prints what the last one answers.
+sql() {
+	LOGIN=$2 ADDRESS=$(field address) PORT=$(field port) perl -MDBI -e '
+		my $db = DBI->connect("DBI:mysql:shop;host=$ENV{ADDRESS};port=$ENV{PORT};mysql_read_default_file=$ENV{LOGIN}", undef, undef, {RaiseError => 1});
+		for (split /;/, shift) { my $q = $db->prepare($_); $q->execute; next unless $q->{NUM_OF_FIELDS}; print join("\t", map { $_ // "" } @$_), "\n" for @{$q->fetchall_arrayref} }' "$1"
+}
 say() { printf '{"contract":1,"action":"%s","result":"%s","sentence":"%s","kind":"executor","version":"%s"}\n' "$action" "$1" "$2" 1; exit; }
 case $1:$action in
 *:hello | *:can) say ok ;;
@@ -16,7 +21,8 @@ litters:*) sql "SET sql_log_bin = 0; CREATE TABLE _${table}_new (a INT)" "$2" &&
 logs:*) sql "ALTER TABLE $table FORCE" "$2" && sleep 1000 ;;
 denies:*) sql "SET sql_log_bin = 0; ALTER TABLE $table FORCE" "$2" && exit 7 ;;
 escapes:*)
-	setsid mariadb --defaults-file="$2" --host="$(field address)" --port="$(field port)" --skip-ssl -e "SELECT SLEEP(1000)" >/dev/null 2>&1 </dev/null &
-	until sql "SHOW PROCESSLIST" "$2" | grep -q SLEEP; do sleep 0.05; done
+	LOGIN=$2 ADDRESS=$(field address) PORT=$(field port) setsid perl -MDBI -e '
+		DBI->connect("DBI:mysql:;host=$ENV{ADDRESS};port=$ENV{PORT};mysql_read_default_file=$ENV{LOGIN}")->do("SELECT SLEEP(1000)")' >/dev/null 2>&1 </dev/null &
+	until sql "SHOW PROCESSLIST" "$2" | grep -q "SELECT SLEEP"; do sleep 0.05; done
 	say no "it has had enough" ;;
 esac

@@ -57,10 +57,11 @@ type attempt struct {
 	err  error
 }
 
-// visit is what came of a target.
+// visit is what came of a target. Thousands are under way at once, each with a stack of its own, so
+// what is big is passed by its address there.
 type visit struct {
 	target
-	inst     Instance
+	inst     *Instance // reached, and no alias
 	reached  bool
 	alias    bool // reached, but another visit has the server already
 	identity dbconn.Identity
@@ -83,7 +84,7 @@ func fingerprint(f dbconn.Facts) string {
 // run visits targets until none is left; it is the only writer of the walk's maps. A visit never
 // fails the walk.
 func (w *walk) run(ctx context.Context) error {
-	results := make(chan visit, w.o.Parallel)
+	results := make(chan *visit, w.o.Parallel)
 	var group errgroup.Group
 	active := 0
 	for {
@@ -105,10 +106,10 @@ func (w *walk) run(ctx context.Context) error {
 }
 
 // visit tries the candidates of a target until one of them is the server meant.
-func (w *walk) visit(ctx context.Context, t target) visit {
-	v := visit{target: t}
+func (w *walk) visit(ctx context.Context, t target) *visit {
+	v := &visit{target: t}
 	for _, addr := range t.candidates {
-		err := w.visitAt(ctx, addr, &v)
+		err := w.visitAt(ctx, addr, v)
 		if err == nil {
 			return v
 		}
@@ -149,13 +150,13 @@ func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
 }
 
 // look asks a visited server everything.
-func look(ctx context.Context, v *dbconn.Visit, o Options) (Instance, error) {
-	i, err := FromFacts(v.Name, v.Addr, v.Facts)
-	if err != nil {
+func look(ctx context.Context, v *dbconn.Visit, o Options) (*Instance, error) {
+	i := &Instance{Name: v.Name, Addr: v.Addr, Role: RoleUnknown, At: time.Now()}
+	if err := i.know(v.Facts); err != nil {
 		return i, err
 	}
 	asks := questions(v.Facts, i.Version, o)
-	return i.learn(asks, v.Ask(ctx, asks.statements()))
+	return i, i.learn(asks, v.Ask(ctx, asks.statements()))
 }
 
 // Backoff between attempts to open one address: short, because the node timeout bounds them all.

@@ -23,8 +23,7 @@ func Probe(ctx context.Context, q dbconn.Querier, srv *dbconn.Server) (Instance,
 		return i, fmt.Errorf("probe %s: %w", srv.Name, err)
 	}
 	asks := questions(facts, i.Version, Options{})
-	i, err = i.learn(asks, dbconn.AskAll(ctx, q, asks.statements()))
-	if err != nil {
+	if err := i.learn(asks, dbconn.AskAll(ctx, q, asks.statements())); err != nil {
 		return i, fmt.Errorf("probe %s: %w", srv.Name, err)
 	}
 	if len(i.Missing) > 0 {
@@ -40,13 +39,13 @@ func blank(name string, addr dbconn.Addr) Instance {
 
 // learn takes the answers to the questions. Trouble with single statements goes to
 // Instance.Missing; the error is for a connection that broke.
-func (i Instance) learn(asks questionnaire, answers []dbconn.Answer) (Instance, error) {
+func (i *Instance) learn(asks questionnaire, answers []dbconn.Answer) error {
 	var lost error
 	for n, answer := range answers {
 		a := asks[n]
 		switch {
 		case answer.Err == nil:
-			a.take(&i, answer.Rows)
+			a.take(i, answer.Rows)
 		case dbconn.Code(answer.Err) != 0 && a.optional:
 		case dbconn.Lost(answer.Err):
 			lost = errors.Join(lost, answer.Err)
@@ -56,26 +55,32 @@ func (i Instance) learn(asks questionnaire, answers []dbconn.Answer) (Instance, 
 	}
 	if lost != nil {
 		i.Reached = false
-		return i, lost
+		return lost
 	}
 	i.Replicas = mergeDownstream(i.Replicas)
-	settleLag(&i)
-	settleUnapplied(&i)
-	i.Role = RoleOf(i)
-	return i, nil
+	settleLag(i)
+	settleUnapplied(i)
+	i.Role = RoleOf(*i)
+	return nil
 }
 
 // FromFacts is an instance with what the facts alone tell: who it is and the settings that protect
 // it. Its role is unknown, because its links were not asked for.
 func FromFacts(name string, addr dbconn.Addr, facts dbconn.Facts) (Instance, error) {
 	i := blank(name, addr)
+	err := i.know(facts)
+	return i, err
+}
+
+// know takes the facts.
+func (i *Instance) know(facts dbconn.Facts) error {
 	version, err := facts.Version()
 	if err != nil {
-		return i, err
+		return err
 	}
 	id, err := facts.Identity()
 	if err != nil {
-		return i, err
+		return err
 	}
 	i.Identity, i.ServerID, i.Version = id, facts.ServerID(), version
 	i.State = stateOf(facts)
@@ -84,7 +89,7 @@ func FromFacts(name string, addr dbconn.Addr, facts dbconn.Facts) (Instance, err
 		i.Role = RoleRelay
 	}
 	i.Group = groupOf(facts)
-	return i, nil
+	return nil
 }
 
 // missing says what could not be read and which right is missing for it.

@@ -29,7 +29,7 @@ type walk struct {
 	order    []dbconn.Identity             // in the order they were reached
 	aliases  map[dbconn.Identity][]dbconn.Addr
 	expected []target // everything anybody named, to tell at the end what is missing
-	failed   []visit
+	failed   []*visit
 	warnings []string
 	claimed  sync.Map
 }
@@ -79,7 +79,7 @@ func (w *walk) consider(t target) {
 		if t.depth > w.o.MaxDepth {
 			reason = fmt.Errorf("beyond the depth limit of %d", w.o.MaxDepth)
 		}
-		w.failed = append(w.failed, visit{target: t, attempts: []attempt{{open[0], reason}}})
+		w.failed = append(w.failed, &visit{target: t, attempts: []attempt{{open[0], reason}}})
 		return
 	}
 	w.targets++
@@ -94,7 +94,7 @@ func (w *walk) consider(t target) {
 
 // merge takes the outcome of a visit, enqueues the servers it tells of, and looks again at those
 // that waited for it.
-func (w *walk) merge(v visit) {
+func (w *walk) merge(v *visit) {
 	key := v.candidates[0].Key()
 	delete(w.flying, key)
 	w.take(v)
@@ -108,7 +108,7 @@ func (w *walk) merge(v visit) {
 }
 
 // take files the outcome of a visit.
-func (w *walk) take(v visit) {
+func (w *walk) take(v *visit) {
 	if !v.reached {
 		w.failed = append(w.failed, v)
 		return
@@ -119,7 +119,7 @@ func (w *walk) take(v visit) {
 		w.aliases[v.identity] = append(w.aliases[v.identity], v.addr)
 		return
 	}
-	i := &v.inst
+	i := v.inst
 	w.nodes[v.identity] = i
 	w.order = append(w.order, v.identity)
 	for _, l := range i.Links {

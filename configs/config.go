@@ -78,6 +78,9 @@ type Retention struct {
 
 // Node is what this process does among those that share one database.
 type Node struct {
+	// Name is what recycler nodes calls this process; empty: the machine's host name. Processes of one
+	// name are drained together.
+	Name string `yaml:"name"`
 	// Roles are bot (talks to Slack; one of them is active at a time, the others wait), worker (runs
 	// jobs) and api (answers HTTP, when api.listen is set). The flag --roles overrides them.
 	// Defaults to ["bot","worker","api"].

@@ -27,6 +27,7 @@ type Options struct {
 	Targets     Targets
 	Neighbours  Neighbours // nil: a job knows of no other
 	Guards      func(cluster string) *guard.Guard
+	Reaches     func(cluster string) bool // whether this process can connect to a cluster; nil: to all
 	Live        *Live
 	Plugins     *plugin.Set                                 // nil: there are none
 	Disks       func(cluster, host string) throttle.Outside // what the configuration knows; nil: nothing

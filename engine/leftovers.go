@@ -31,6 +31,14 @@ func (d *Dispatcher) Sweep(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		job, err := d.o.Journal.Job(ctx, id)
+		if err == nil && d.o.Reaches != nil && !d.o.Reaches(job.Cluster) {
+			continue // a worker of its region does it
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("load %s: %w", id, err))
+			continue
+		}
 		if err := d.sweep(ctx, id); err != nil && !errors.Is(err, ErrLeaseHeld) {
 			errs = append(errs, err)
 		}

@@ -68,6 +68,10 @@ func TestSuperReadOnlyIsLiftedOnlyForTheWork(t *testing.T) {
 
 	w.leave(id, rebuild.Change{Name: "super_read_only", Before: "1", After: "0"})
 	require.NoError(t, w.cluster.Nodes[1].Exec(t.Context(), "SET GLOBAL super_read_only = 0"))
+	far := w.options
+	far.Reaches = func(cluster string) bool { return cluster != w.job(id).Cluster }
+	require.NoError(t, engine.NewDispatcher(far).Sweep(t.Context()))
+	require.Equal(t, "0", w.variable(1, "super_read_only"), "a worker of another region leaves it alone")
 	require.NoError(t, w.dispatcher.Sweep(t.Context()))
 	require.Equal(t, "1", w.variable(1, "super_read_only"), "what a job left behind is put back")
 	require.Empty(t, w.job(id).Settings)

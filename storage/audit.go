@@ -24,6 +24,7 @@ const (
 	AuditSchedule AuditAction = "schedule"
 	AuditRestore  AuditAction = "restore"
 	AuditStanding AuditAction = "standing"
+	AuditHold     AuditAction = "hold" // a region or a node takes no work, or takes it again
 )
 
 // AuditRecord is one link of the chain. Its JSON as it was written is what the hash covers.

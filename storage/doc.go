@@ -47,6 +47,11 @@
 // Progress of running jobs reaches other processes through one row a job that is written over; it is
 // no fact, and who reads it believes it for some seconds.
 //
+// # Nodes and holds
+//
+// Every process says every two seconds that it is alive (nodes). Holds say where people want no work
+// taken; each change of one is a link of the audit chain.
+//
 // # What it does not do
 //
 // It decides nothing about people or servers, it renders nothing, and it knows no chat platform.

@@ -77,6 +77,7 @@ func (a *app) wire() error {
 	)
 	dispatcher := engine.NewDispatcher(engine.Options{
 		Journal: journal, Leases: storage.NewLeases(a.db), Discoveries: recall, Neighbours: journal, Targets: conf, Guards: conf.guard, Live: live,
+		Reaches: func(cluster string) bool { return c.Node.Works(conf.region(cluster)) },
 		Plugins: conf.plugins, Disks: conf.disks, Owner: owner, LeaseTTL: c.Engine.LeaseTTL, Log: a.log.Named("engine"),
 	})
 	a.queue, err = queue.New(a.db, dispatcher.Run, queue.Options{
@@ -136,10 +137,15 @@ const stopWork = 10 * time.Second
 // run works until ctx ends. First no more work is claimed, then what is in hand is let go: a
 // statement that runs on a server goes on there, and the next process adopts it.
 func (a *app) run(ctx context.Context) error {
+	m := a.member()
+	if err := m.beat(ctx); err != nil { // before Start: a drained node takes nothing
+		return err
+	}
 	if err := a.queue.Start(ctx); err != nil {
 		return fmt.Errorf("start the queue: %w", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return m.run(ctx) })
 	g.Go(func() error { return a.beBot(ctx) })
 	g.Go(func() error { return a.serveAPI(ctx) })
 	g.Go(func() error { return a.sharing(ctx) })

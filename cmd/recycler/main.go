@@ -79,7 +79,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(serveCommand(), demoCommand(), doctorCommand(), auditCommand(), configCommand(), versionCommand())
-	root.AddCommand(topologyCommand(), jobsCommand(), requestsCommand(), tokenCommand(), dbCommand(), backupCommand())
+	root.AddCommand(topologyCommand(), jobsCommand(), requestsCommand(), tokenCommand(), dbCommand(), backupCommand(), nodesCommand(), regionsCommand())
 	return root
 }
 

@@ -21,6 +21,14 @@
 // once that every earlier owner is dead: it ends their leases and hands their jobs to fresh River
 // rows before it claims anything. A restart therefore goes on within a second or two.
 //
+// # Holds
+//
+// A person can hold a region (no job of it starts, running ones go on) or a node (it starts nothing and
+// hands over what it runs). The truth is in the table of holds and survives restarts; River's own pause
+// of a queue only makes waiting cheap, and is put back by whoever meets a hold. A drained process
+// removes River's queues and ends the contexts of its runs: the statement on a server goes on there, the
+// row is snoozed, and another process adopts it.
+//
 // # Failure behaviour
 //
 // The job's row in storage is the truth. At every start, jobs that have not ended but whose River

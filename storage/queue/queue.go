@@ -50,7 +50,11 @@ type Queue struct {
 	rows   rows
 	life   life
 	leave  func() error
-	adding sync.Mutex // guards opts.Regions
+
+	mu      sync.Mutex                   // guards opts.Regions and what follows
+	running map[int64]context.CancelFunc // rows that run here
+	drained bool                         // no work is taken
+	waits   bool                         // Start was called while drained
 }
 
 // rows are River's rows inside our transactions.
@@ -78,7 +82,7 @@ func New(db *storage.DB, run func(ctx context.Context, jobID string) error, opts
 	opts.Regions = maps.Clone(opts.Regions) // Work adds to it
 	opts.LeaseTTL = cmp.Or(opts.LeaseTTL, defaultLeaseTTL)
 	opts.RescueAfter = cmp.Or(opts.RescueAfter, defaultRescueAfter)
-	q := &Queue{db: db, leases: storage.NewLeases(db), run: run, opts: opts, log: log}
+	q := &Queue{db: db, leases: storage.NewLeases(db), run: run, opts: opts, log: log, running: map[int64]context.CancelFunc{}}
 	if err := q.connect(); err != nil {
 		return nil, fmt.Errorf("make the queue: %w", err)
 	}
@@ -138,9 +142,9 @@ func (q *Queue) enqueue(ctx context.Context, tx storage.Tx, jobID, region string
 }
 
 // Start takes over what dead workers left and begins to claim jobs. ctx bounds the start only;
-// the work ends with Stop. A process without regions starts nothing.
+// the work ends with Stop. A process without regions starts nothing, a drained one with Undrain.
 func (q *Queue) Start(ctx context.Context) error {
-	if len(q.opts.Regions) == 0 {
+	if len(q.opts.Regions) == 0 || q.later() {
 		return nil
 	}
 	leave, err := q.db.JoinWorkers(ctx, func(ctx context.Context) error { return q.recover(ctx, true) })
@@ -178,25 +182,6 @@ func (q *Queue) Stop(ctx context.Context) error {
 	}
 	err, q.leave = q.leave(), nil
 	return err
-}
-
-// PauseRegion stops every process from claiming jobs of a region, a moment after it returns;
-// running jobs go on. A region that no process has worked yet is an error.
-func (q *Queue) PauseRegion(ctx context.Context, region string) error {
-	err := q.db.InTx(ctx, func(ctx context.Context, tx storage.Tx) error { return q.rows.pause(ctx, tx, region) })
-	if err != nil {
-		return fmt.Errorf("pause region %q: %w", region, err)
-	}
-	return nil
-}
-
-// ResumeRegion ends PauseRegion.
-func (q *Queue) ResumeRegion(ctx context.Context, region string) error {
-	err := q.db.InTx(ctx, func(ctx context.Context, tx storage.Tx) error { return q.rows.resume(ctx, tx, region) })
-	if err != nil {
-		return fmt.Errorf("resume region %q: %w", region, err)
-	}
-	return nil
 }
 
 // queueName is River's queue of a region.

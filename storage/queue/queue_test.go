@@ -73,7 +73,7 @@ func TestPostgres(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"RunsApprovedWork": TestRunsApprovedWork, "StartsAtItsTime": TestStartsAtItsTime, "EnqueueRollsBack": TestEnqueueRollsBack,
 		"SnoozesInsteadOfFailing": TestSnoozesInsteadOfFailing, "StopAndGoOn": TestStopAndGoOn, "RowGone": TestRowGone,
-		"PauseRegion": TestPauseRegion, "RestartAfterKill": TestRestartAfterKill,
+		"PauseRegion": TestPauseRegion, "Drain": TestDrain, "RestartAfterKill": TestRestartAfterKill,
 		"TakeoverByOtherProcess": TestTakeoverByOtherProcess, "LongJobIsLeftAlone": TestLongJobIsLeftAlone,
 		"FrozenWorkerIsFenced": TestFrozenWorkerIsFenced,
 	} {
@@ -319,11 +319,14 @@ func TestPauseRegion(t *testing.T) {
 	t.Parallel()
 	db := open(t, fresh(t))
 	opts := Options{Regions: map[string]int{"": 2, "eu": 2}}
-	first := newQueue(t, db, walk(db, "me", time.Second, nothing), opts)
-	require.Error(t, first.PauseRegion(t.Context(), "eu"), "no process has worked the region yet")
-	require.NoError(t, first.Start(t.Context()))
-	require.Eventually(t, func() bool { return first.PauseRegion(t.Context(), "eu") == nil }, wait, 20*time.Millisecond)
-	require.NoError(t, first.Stop(t.Context()))
+	alice := approvals.Actor{ID: "UALICE", Name: "alice"}
+	outside := newQueue(t, db, nil, Options{}) // the bot: it works nothing
+	news, err := outside.PauseRegion(t.Context(), "eu", alice, "move of the data centre")
+	require.NoError(t, err, "also before any process has worked the region")
+	require.True(t, news)
+	news, err = outside.PauseRegion(t.Context(), "eu", approvals.Actor{ID: "UBOB"}, "")
+	require.NoError(t, err)
+	require.False(t, news)
 
 	q := newQueue(t, db, walk(db, "me", time.Second, nothing), opts)
 	require.NoError(t, q.Start(t.Context()))
@@ -331,6 +334,59 @@ func TestPauseRegion(t *testing.T) {
 	approve(t, db, q, "R-BBBB", "db-2", "")
 	ended(t, db, "R-BBBB")
 	require.Equal(t, engine.JobQueued, stateOf(t, db, "R-AAAA"))
-	require.NoError(t, q.ResumeRegion(t.Context(), "eu"))
+	require.NoError(t, q.Stop(t.Context()))
+	q = newQueue(t, db, walk(db, "me", time.Second, nothing), opts)
+	require.NoError(t, q.Start(t.Context()))
+	approve(t, db, q, "R-CCCC", "db-3", "")
+	ended(t, db, "R-CCCC")
+	require.Empty(t, starts(t, db, "R-AAAA"), "a restart does not lift it")
+	holds, err := storage.NewHolds(db).All(t.Context())
+	require.NoError(t, err)
+	require.Len(t, holds, 1)
+	require.Equal(t, []string{"eu", "UALICE", "move of the data centre"}, []string{holds[0].Name, holds[0].By.ID, holds[0].Reason})
+
+	news, err = outside.ResumeRegion(t.Context(), "eu", alice)
+	require.NoError(t, err)
+	require.True(t, news)
 	ended(t, db, "R-AAAA")
+}
+
+// A drained node takes nothing and hands over what it runs; another goes on with it. Later it works again.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	db := open(t, fresh(t))
+	running := make(chan struct{}, 9)
+	first := newQueue(t, db, walk(db, "first", time.Second, func(ctx context.Context) error {
+		running <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}), Options{Regions: one()})
+	require.NoError(t, first.Start(t.Context()))
+	approve(t, db, first, "R-AAAA", "db-1", "")
+	<-running
+	require.Equal(t, 1, first.Running())
+	require.NoError(t, first.Drain(t.Context()))
+	require.Zero(t, first.Running())
+	require.Equal(t, engine.JobRunning, stateOf(t, db, "R-AAAA"), "handed over, not ended")
+	approve(t, db, first, "R-BBBB", "db-2", "")
+
+	second := newQueue(t, db, walk(db, "second", time.Second, nothing), Options{Regions: one()})
+	require.NoError(t, second.Start(t.Context()))
+	ended(t, db, "R-AAAA")
+	ended(t, db, "R-BBBB")
+	require.Equal(t, []string{"first", "second"}, starts(t, db, "R-AAAA"))
+	require.Equal(t, []string{"second"}, starts(t, db, "R-BBBB"))
+
+	require.NoError(t, second.Drain(t.Context()))
+	require.NoError(t, first.Undrain(t.Context()))
+	approve(t, db, first, "R-CCCC", "db-3", "")
+	<-running
+	require.Equal(t, []string{"first"}, starts(t, db, "R-CCCC"))
+	held := newQueue(t, db, walk(db, "held", time.Second, nothing), Options{Regions: one()})
+	require.NoError(t, held.Drain(t.Context()), "a node can be drained before it starts")
+	require.NoError(t, held.Start(t.Context()))
+	require.NoError(t, first.Drain(t.Context()))
+	require.NoError(t, second.Undrain(t.Context()))
+	ended(t, db, "R-CCCC")
+	require.Equal(t, []string{"first", "second"}, starts(t, db, "R-CCCC"))
 }

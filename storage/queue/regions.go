@@ -9,8 +9,8 @@ import (
 // Work makes this process work a region from now on too, with its jobs at once. A region it works
 // already stays as it is. A process that was started without regions works none.
 func (q *Queue) Work(region string, atOnce int) error {
-	q.adding.Lock()
-	defer q.adding.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if _, works := q.opts.Regions[region]; works || len(q.opts.Regions) == 0 {
 		return nil
 	}

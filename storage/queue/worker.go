@@ -86,6 +86,18 @@ func (w *worker) Work(ctx context.Context, j *river.Job[args]) error {
 	if early > 0 { // River's clock and the database's differ, or somebody moved the row
 		return river.JobSnooze(early)
 	}
+	held, err := w.q.held(ctx, id)
+	if err != nil {
+		return err
+	}
+	if held {
+		return river.JobSnooze(snoozeHeld)
+	}
+	ctx, leave, ok := w.q.enter(ctx, j.ID)
+	defer leave()
+	if !ok {
+		return river.JobSnooze(snoozeDrain)
+	}
 	err = w.q.run(ctx, id)
 	switch {
 	case errors.Is(err, engine.ErrLeaseHeld), errors.Is(err, engine.ErrLeaseLost):

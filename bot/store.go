@@ -28,12 +28,17 @@ type Lists interface {
 	Requests(ctx context.Context, filter, arg string, limit int) ([]approvals.Request, error)
 	// Briefs returns the jobs of requests, by request, with figures instead of plans and steps.
 	Briefs(ctx context.Context, requestIDs []string) (map[string][]engine.Job, error)
+	Discoveries
+	// Rebuilt are the tables (schema.table) of a host that jobs have rebuilt since a time.
+	Rebuilt(ctx context.Context, host string, since time.Time) (map[string]bool, error)
+}
+
+// Discoveries answers what was found.
+type Discoveries interface {
 	// NewestDiscovery as in engine.Discoveries.
 	NewestDiscovery(ctx context.Context, cluster, host string) (engine.Discovery, error)
 	// Discovery returns the one a request made.
 	Discovery(ctx context.Context, requestID string) (engine.Discovery, error)
-	// Rebuilt are the tables (schema.table) of a host that jobs have rebuilt since a time.
-	Rebuilt(ctx context.Context, host string, since time.Time) (map[string]bool, error)
 }
 
 // Wanter stores what a person wants of a live job (pause, resume, cancel), or of one of its tables by

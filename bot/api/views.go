@@ -51,6 +51,8 @@ type PlanView struct {
 }
 
 // JobView is a job as callers see it.
+//
+// long: each field is a promise of the API.
 type JobView struct {
 	ID           string        `json:"id" example:"R-7QK2"`
 	Request      string        `json:"request"`

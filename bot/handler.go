@@ -181,7 +181,7 @@ var problemKeys = map[string]key{
 	"plan_changed": kProblemPlanChanged, "no_request": kProblemNoRequest, "no_approvers": kProblemNoApprovers,
 	"group_unreadable": kProblemGroup, "not_requester": kProblemNotRequester, "already_yours": kProblemYours,
 	"unknown_person": kProblemPerson, "not_member": kProblemNotMember, "conflict": kProblemConflict,
-	"reason_missing": kProblemReason, "not_yours_to_stop": kProblemStop, "nothing_running": kProblemNotRunning, "still_running": kProblemStillRunning, "nothing_left": kProblemNothingLeft, "no_table": kProblemTable, "table_ended": kProblemTable,
+	"reason_missing": kProblemReason, "not_yours_to_stop": kProblemStop, "nothing_running": kProblemNotRunning, "still_running": kProblemStillRunning, "nothing_left": kProblemNothingLeft, "too_few_replicas": kProblemHost, "no_table": kProblemTable, "table_ended": kProblemTable,
 	"wrong_channel": kProblemChannel, "barred": kProblemOwn,
 }
 

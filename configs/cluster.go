@@ -106,7 +106,8 @@ type Rebuild struct {
 	// LockWait bounds how long a rebuild waits for a table's lock, and so every stall it can
 	// cause. Defaults to "5s".
 	LockWait time.Duration `yaml:"lock_wait"`
-	// MinServing is how many other replicas must be serving while one is rebuilt. Defaults to 1.
+	// MinServing is how many other replicas must be serving while one is rebuilt: of the same source,
+	// or of the cluster where the source has fewer. A host with too few others is refused. Defaults to 1.
 	MinServing int `yaml:"min_serving"`
 	// MinGain is the gain below which a table is not offered. Defaults to "64MiB".
 	MinGain Size `yaml:"min_gain"`

@@ -31,7 +31,7 @@ func (r *run) finish(ctx context.Context, h *host, work error) error {
 		return r.end(ctx, JobCancelled, EventJobCancelled, "cancelled by a person", nil)
 	case errors.As(work, &refused):
 		return r.end(ctx, JobRefused, EventJobRefused, refusal(refused.Verdict, work), refused.Verdict)
-	case errors.Is(work, rebuild.ErrPromoted):
+	case tooFew(work), errors.Is(work, rebuild.ErrPromoted):
 		return r.end(ctx, JobRefused, EventJobRefused, sentence(work), nil)
 	case work != nil:
 		return r.end(ctx, JobFailed, EventJobFailed, sentence(work), nil)
@@ -43,6 +43,12 @@ func (r *run) finish(ctx context.Context, h *host, work error) error {
 		return r.end(ctx, JobFailed, EventJobFailed, "all tables are done, but a setting of "+h.plan.Name+" could not be put back", nil)
 	}
 	return r.end(ctx, JobSucceeded, EventJobCompleted, "", nil)
+}
+
+// tooFew reports whether a host has too few other replicas to leave service.
+func tooFew(err error) bool {
+	var no *Problem
+	return errors.As(err, &no) && no.Code == "too_few_replicas"
 }
 
 // restoreLimit is how long settings are tried to be put back before the job ends without it and

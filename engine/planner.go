@@ -143,6 +143,9 @@ func (p *Planner) freeze(s PlanSpec, d Discovery) (HostPlan, error) {
 		return HostPlan{}, &Problem{Code: "unknown_host", Text: s.Target.Host.Name + " was not reached by the newest discovery of " + d.Cluster + ".",
 			Next: "Discover it again: discover " + s.Target.Host.Name}
 	}
+	if _, err := company(d.Topology, in.Identity, s.Target.Settings.MinServing); err != nil {
+		return HostPlan{}, err
+	}
 	steps, left := p.steps(s, d)
 	if len(steps) == 0 {
 		return HostPlan{}, &Problem{Code: "nothing_to_do", Text: nothingToDo(s, left), Next: "A smaller --min-bytes or --min-share offers more tables."}

@@ -241,7 +241,7 @@ func (r *run) rest(ctx context.Context, h *host) error {
 			}
 			return r.move(ctx, []JobState{JobPaused}, JobRunning, EventJobResumed, "resumed by a person", r.resumed(true))
 		case r.job.State != JobPaused:
-			if err := r.move(ctx, []JobState{JobRunning}, JobPaused, EventJobPaused, "paused by a person", nil); err != nil {
+			if err := r.move(ctx, []JobState{JobRunning}, JobPaused, EventJobPaused, r.pausedBy(ctx), nil); err != nil {
 				return err
 			}
 		}
@@ -251,6 +251,20 @@ func (r *run) rest(ctx context.Context, h *host) error {
 		case <-changed:
 		}
 	}
+}
+
+// pausedBy is why a job pauses: another host of its request did not succeed, or a person wants it.
+func (r *run) pausedBy(ctx context.Context) string {
+	others, err := r.neighbours(ctx)
+	if err != nil {
+		r.log.Warn("other jobs not read", zap.Error(err))
+	}
+	for _, j := range others {
+		if j.RequestID == r.job.RequestID && j.State.Final() && j.State != JobSucceeded {
+			return "paused, because " + j.Host + " is " + string(j.State)
+		}
+	}
+	return "paused by a person"
 }
 
 // putBack restores the settings while nothing runs. What fails is told, and tried again at the end.

@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -26,10 +25,7 @@ func TestRetryOfWhatFailed(t *testing.T) {
 	free := w.holds(1, "shop.carts") // so that the statement is still there when somebody kills it
 	end := w.background(t.Context(), id)
 	w.running(1)
-	db := w.cluster.Nodes[1].DB()
-	var conn int64
-	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER /* recycler%'").Scan(&conn))
-	require.NoError(t, w.cluster.Nodes[1].Exec(t.Context(), fmt.Sprintf("KILL QUERY %d", conn)))
+	w.kills(1)
 	require.NoError(t, end())
 	free()
 	j := w.job(id)

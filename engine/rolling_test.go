@@ -81,7 +81,7 @@ func TestMinServing(t *testing.T) {
 	require.NoError(t, w.cluster.Nodes[2].Exec(t.Context(), "STOP SLAVE SQL_THREAD"))
 	end := w.background(t.Context(), id)
 	require.Eventually(t, func() bool { return len(w.waits(id)) > 0 }, 20*time.Second, 10*time.Millisecond)
-	require.Equal(t, "replicas_missing 1 > 0 on db-1: 1 of its replicas must serve beside db-2, 0 do", w.waits(id)[0])
+	require.Equal(t, "replicas_missing 1 > 0 on db-1: 1 of the replicas must serve beside db-2, 0 do", w.waits(id)[0])
 	require.Empty(t, w.sent(1))
 	require.NoError(t, w.cluster.Nodes[2].Exec(t.Context(), "START SLAVE SQL_THREAD"))
 	require.NoError(t, end())

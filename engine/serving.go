@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,8 +21,7 @@ const caughtUp = 10 * time.Second
 const servingEvery = 3 * time.Second
 
 // serve waits until the host may leave service: enough other replicas of its tier serve, and the
-// hosts of this request that are done have caught up. A tier is what replicates from the same
-// source. Where fewer others exist than the plan wants serving, all there are must serve.
+// hosts of this request that are done have caught up. A host that has too few others is refused.
 func (r *run) serve(ctx context.Context, h *host) error {
 	if r.job.Plan.MinServing == 0 && len(r.job.Plan.Hosts) < 2 {
 		return nil
@@ -33,7 +33,10 @@ func (r *run) serve(ctx context.Context, h *host) error {
 			if err != nil {
 				return err
 			}
-			v := r.serving(h, others)
+			v, err := r.serving(h, others)
+			if err != nil {
+				return err
+			}
 			told.hear(v)
 			if !v.Throttled {
 				return nil
@@ -69,8 +72,12 @@ func (r *run) neighbours(ctx context.Context) ([]Job, error) {
 }
 
 // serving compares who serves with who must.
-func (r *run) serving(h *host, others []Job) throttle.Verdict {
+func (r *run) serving(h *host, others []Job) (throttle.Verdict, error) {
 	var v throttle.Verdict
+	tiers, err := company(h.topology, h.plan.Identity, r.job.Plan.MinServing)
+	if err != nil {
+		return v, err
+	}
 	hold := func(x throttle.Reason) { v.Throttled, v.Reasons = true, append(v.Reasons, x) }
 	away := map[string]bool{} // hosts that left service before this one
 	for _, j := range others {
@@ -83,8 +90,8 @@ func (r *run) serving(h *host, others []Job) throttle.Verdict {
 			away[j.Host] = true
 		}
 	}
-	for source, tier := range tiers(h) {
-		want := min(r.job.Plan.MinServing, len(tier))
+	want := r.job.Plan.MinServing
+	for source, tier := range tiers {
 		n := 0
 		for _, in := range tier {
 			if r.serves(in) && !away[in.Name] {
@@ -93,10 +100,10 @@ func (r *run) serving(h *host, others []Job) throttle.Verdict {
 		}
 		if n < want {
 			hold(throttle.Reason{Metric: metricServing, Value: float64(want - n), Where: source,
-				Detail: fmt.Sprintf("%d of its replicas must serve beside %s, %d do", want, h.plan.Name, n)})
+				Detail: fmt.Sprintf("%d of the replicas must serve beside %s, %d do", want, h.plan.Name, n)})
 		}
 	}
-	return v
+	return v, nil
 }
 
 // before orders two jobs that want to leave service: who started first goes first, and counts as
@@ -108,25 +115,36 @@ func before(a, b Job) bool {
 	return a.ID < b.ID
 }
 
-// tiers are the other replicas of the host's sources, by source.
-func tiers(h *host) map[string][]topology.Instance {
-	in, ok := h.topology.ByIdentity(h.plan.Identity)
-	if !ok {
-		return nil
+// company is of whom want must serve while a host is away: the other replicas of each of its sources,
+// by source, and where one has fewer, all other replicas of the cluster. Where those are too few as
+// well, nothing that could be waited for would leave enough serving: a *Problem. A host that is not in
+// the walk is for the guard to refuse.
+func company(t topology.Topology, id dbconn.Identity, want int) (map[string][]topology.Instance, error) {
+	in, ok := t.ByIdentity(id)
+	if !ok || want == 0 {
+		return nil, nil
+	}
+	other := func(all []topology.Instance) []topology.Instance {
+		return slices.DeleteFunc(slices.Clone(all), func(o topology.Instance) bool {
+			return len(o.Links) == 0 && o.Reached || o.Identity == in.Identity && o.Reached
+		})
 	}
 	out := map[string][]topology.Instance{}
 	for _, l := range in.Links {
 		id, name := l.SourceIdentity, l.Source.String()
-		if source, ok := sourceOf(h.topology, id, l.Source); ok {
+		if source, ok := sourceOf(t, id, l.Source); ok {
 			id, name = source.Identity, source.Name
 		}
-		for _, other := range h.topology.Downstream(id) {
-			if other.Identity != in.Identity || !other.Reached {
-				out[name] = append(out[name], other)
-			}
+		if out[name] = other(t.Downstream(id)); len(out[name]) >= want {
+			continue
+		}
+		if out[name] = other(t.Instances); len(out[name]) < want {
+			return nil, &Problem{Code: "too_few_replicas",
+				Text: fmt.Sprintf("%s has %d other replica(s), and %d must serve while it is rebuilt.", in.Name, len(out[name]), want),
+				Next: "Add a replica, or set rebuild.min_serving of the cluster lower, to 0 if nobody reads from it."}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // sourceOf finds a source in a walk by its identity, or by its address where the replica does not

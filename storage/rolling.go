@@ -40,8 +40,12 @@ func (s *Journal) handOver(ctx context.Context, tx Tx, ended engine.Job, now int
 	return nil
 }
 
-// callOff cancels the jobs of a request that have not started.
+// callOff cancels the jobs of a request that have not started. Those that run end their table and
+// pause, so that a person looks before more is done.
 func (s *Journal) callOff(ctx context.Context, tx Tx, ended engine.Job, now int64) error {
+	if err := s.holdUp(ctx, tx, ended, now); err != nil {
+		return err
+	}
 	jobs, err := jobsWhere(ctx, tx, "j.request_id = $1 AND j.state = 'queued'", ended.RequestID)
 	if err != nil {
 		return err
@@ -56,6 +60,28 @@ func (s *Journal) callOff(ctx context.Context, tx Tx, ended engine.Job, now int6
 			return fmt.Errorf("cancel %s: %w", j.ID, err)
 		}
 		if err := s.append(ctx, tx, j, now, engine.Event{Kind: engine.EventJobCancelled}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holdUp wants a pause of the jobs of a request that run beside one that did not succeed, and says so.
+func (s *Journal) holdUp(ctx context.Context, tx Tx, ended engine.Job, now int64) error {
+	jobs, err := jobsWhere(ctx, tx, "j.request_id = $1 AND j.id <> $2 AND j.state = 'running' AND j.wanted = 'run'", ended.RequestID, ended.ID)
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		if _, err := tx.Exec(ctx, "UPDATE jobs SET wanted = 'pause' WHERE id = $1", j.ID); err != nil {
+			return fmt.Errorf("pause %s: %w", j.ID, err)
+		}
+		e, err := fact(engine.EventJobNotice, j.RequestID, j.ID, "", engine.Notice{Severity: "warning",
+			Sentence: fmt.Sprintf("%s ends its running table and pauses, because %s is %s. Resume it or cancel it.", j.Host, ended.Host, ended.State)})
+		if err == nil {
+			err = s.append(ctx, tx, j, now, e)
+		}
+		if err != nil {
 			return err
 		}
 	}

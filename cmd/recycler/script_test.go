@@ -113,7 +113,7 @@ clusters:
     approvers: {users: [U0BOB]}
     external: {url: "%[7]s/role", token: %[9]s, json_path: role}
     mysql: {password: %[10]s, tls: {mode: disabled}}
-    rebuild: {min_gain: 1MiB}
+    rebuild: {min_gain: 1MiB, min_serving: 0}
     limits: {disk_free: 0, long_trx: 1s}
     hosts:
       - {name: db-1, addr: "%[5]s"}

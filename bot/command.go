@@ -100,6 +100,7 @@ type Select struct {
 	MaxLag    time.Duration
 	MaxTables int   // the biggest gains are kept
 	MaxBytes  int64 // to be rebuilt, as they are on disk
+	CheckRows bool  // count rows before and after, the applier stopped meanwhile
 	DryRun    bool
 	Window    engine.Window // hours of the day in which tables are started
 	Until     string        // 06:00 or 06:00@Asia/Shanghai: until when tables may be started, the next time it is so late
@@ -178,6 +179,9 @@ var flags = []flag{
 	{name: "missed", verbs: scheduling, example: "once", help: kFlagMissed,
 		set: func(l *Line, v string) bool { return assign(&l.Plan.Timing.Missed, v, parseMissed) },
 		get: func(l Line) []string { return one(l.Plan.Timing.Missed != "", string(l.Plan.Timing.Missed)) }},
+	{name: "check-rows", bare: true, verbs: planning, help: kFlagCheckRows,
+		set: func(l *Line, v string) bool { return assign(&l.Select.CheckRows, v, strictBool) },
+		get: func(l Line) []string { return one(l.Select.CheckRows, "") }},
 	{name: "dry-run", bare: true, verbs: []Verb{VerbRun}, help: kFlagDryRun,
 		set: func(l *Line, v string) bool { return assign(&l.Select.DryRun, v, strictBool) },
 		get: func(l Line) []string { return one(l.Select.DryRun, "") }},

@@ -30,15 +30,16 @@ const (
 	kAbout    key = "about"
 
 	// Flags.
-	kFlagSchema   key = "flag_schema"
-	kFlagTable    key = "flag_table"
-	kFlagMinBytes key = "flag_min_bytes"
-	kFlagMinShare key = "flag_min_share"
-	kFlagMode     key = "flag_mode"
-	kFlagParallel key = "flag_parallel"
-	kFlagMaxLag   key = "flag_max_lag"
-	kFlagDryRun   key = "flag_dry_run"
-	kFlagNow      key = "flag_now"
+	kFlagSchema    key = "flag_schema"
+	kFlagTable     key = "flag_table"
+	kFlagMinBytes  key = "flag_min_bytes"
+	kFlagMinShare  key = "flag_min_share"
+	kFlagMode      key = "flag_mode"
+	kFlagParallel  key = "flag_parallel"
+	kFlagMaxLag    key = "flag_max_lag"
+	kFlagCheckRows key = "flag_check_rows"
+	kFlagDryRun    key = "flag_dry_run"
+	kFlagNow       key = "flag_now"
 
 	// Help.
 	kHelpSummary  key = "help_summary"

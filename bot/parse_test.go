@@ -50,6 +50,7 @@ func TestParseUnderstandsWhatChatsDoToCommands(t *testing.T) {
 		"everything": {`run db-prod-3 --schema shop,crm* --table shop.order* --table "audit log" --min-bytes 64MB --min-share 20% --mode binlog-off --parallel=2 --max-lag 90s --dry-run`,
 			full},
 		"synonym":   {"run db-prod-3 --schemas shop", shop},
+		"checked":   {"run db-prod-3 --check-rows", func() Line { l := run; l.Select.CheckRows = true; return l }()},
 		"caps":      {"run db-prod-3 --max-tables 20 --max-bytes 2GiB", func() Line { l := run; l.Select.MaxTables, l.Select.MaxBytes = 20, 2<<30; return l }()},
 		"schedules": {"schedule", Line{Verb: VerbSchedule, Plan: Planned{Action: ScheduleList}}},
 		"schedule add": {"schedule add db-prod-3 —cron “0 2 * * SUN” --zone Asia/Shanghai --window 4h --missed once --schema shop", func() Line {

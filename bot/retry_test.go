@@ -63,3 +63,15 @@ func namesOf(p engine.Plan) (names []string) {
 	}
 	return names
 }
+
+// Rows are counted when the request asks for it, and the card says what that means.
+func TestCheckRows(t *testing.T) {
+	t.Parallel()
+	w := ready(t)
+	w.says(alice, "run db-prod-3 --check-rows")
+	w.tells()
+	require.Contains(t, w.show("R-7QK1/card"), "rows counted before and after, applier stopped meanwhile")
+	require.Contains(t, w.show("R-7QK1/card"), "replication stopped meanwhile")
+	require.True(t, w.requests[0].Plan.Policy.CheckRows)
+	require.Contains(t, w.says(carol, "plan db-prod-3 --check-rows"), "每次重建前后核对行数")
+}

@@ -83,7 +83,7 @@ func (b *Bot) plan(ctx context.Context, who asker, line Line, rest *engine.Rest)
 	s := line.Select
 	spec := engine.PlanSpec{
 		Target: t, Filter: tablespace.Filter{Schemas: s.Schemas, Tables: s.Tables},
-		Mode: s.Mode, MinGain: s.MinBytes, MinShare: s.MinShare, Parallel: s.Parallel, MaxLag: s.MaxLag, Window: s.Window, Rest: rest,
+		Mode: s.Mode, MinGain: s.MinBytes, MinShare: s.MinShare, Parallel: s.Parallel, MaxLag: s.MaxLag, Window: s.Window, Rest: rest, CheckRows: s.CheckRows,
 	}
 	if s.Until != "" {
 		if spec.Until, err = nextTime(s.Until, t.Settings.Bounds.Window.Zone, b.o.Tuning.Now()); err != nil {

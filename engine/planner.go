@@ -180,7 +180,7 @@ func (p *Planner) frame(s PlanSpec) Plan {
 	return Plan{
 		RetryOf: of, Cluster: s.Target.Cluster, Mode: p.mode(s), Limits: limits, LockWait: set.LockWait,
 		Parallel: max(1, firstPositive(s.Parallel, set.Parallel)), Tolerance: set.Tolerance,
-		Policy: set.Policy, MinServing: set.MinServing, Bounds: set.Bounds, Plugins: set.Plugins,
+		Policy: policyOf(s), MinServing: set.MinServing, Bounds: set.Bounds, Plugins: set.Plugins,
 	}
 }
 
@@ -239,7 +239,7 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int)
 				continue
 			}
 			steps = append(steps, PlannedStep{
-				Schema: t.Schema, Table: t.Name, Method: checked(t.Method, set.Policy), Bytes: t.FileBytes,
+				Schema: t.Schema, Table: t.Name, Method: checked(t.Method, policyOf(s)), Bytes: t.FileBytes,
 				Predicted: t.Prediction.Bytes, Low: t.Prediction.Low, High: t.Prediction.High,
 				How: t.Prediction.How, Estimate: estimate(t), Temp: sorting(t),
 			})
@@ -249,6 +249,13 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int)
 		return steps[i].Bytes-steps[i].Predicted > steps[j].Bytes-steps[j].Predicted
 	})
 	return steps, left // bound numbers what it keeps
+}
+
+// policyOf is the cluster's policy with what the request adds to it.
+func policyOf(s PlanSpec) Policy {
+	policy := s.Target.Settings.Policy
+	policy.CheckRows = policy.CheckRows || s.CheckRows
+	return policy
 }
 
 // checked stops the applier where rows are to be counted before and after: a count means something

@@ -99,9 +99,15 @@ func (w *world) leave(id string, c rebuild.Change) {
 func TestAppliers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "1+1", small1, small2)
-	w.policy.CheckRows = true
 	w.discover("db-2")
-	p := w.plan("db-2")
+	without := w.plan("db-2")
+	require.False(t, without.Hosts[0].Steps[0].Method.StopSQL)
+	target, err := w.Find("db-2")
+	require.NoError(t, err)
+	p, err := w.planner.Plan(t.Context(), engine.PlanSpec{Target: target, CheckRows: true}) // as of run --check-rows
+	require.NoError(t, err)
+	require.True(t, p.Policy.CheckRows)
+	require.NotEqual(t, without.Digest(), p.Digest(), "it is part of what is approved")
 	require.True(t, p.Hosts[0].Steps[0].Method.StopSQL)
 	id := w.recycle("db-2", p)
 	require.NoError(t, w.dispatcher.Run(t.Context(), id))

@@ -218,7 +218,7 @@ func (v view) discovery(b *builder) {
 	v.asked(b)
 	v.decisions(b)
 	if reason != "" && state.Final() {
-		b.text(plain(clip(reason, 600)))
+		b.text(plain(clip(b.l.words(reason), 600)))
 	}
 	if state.Final() && state != engine.JobSucceeded {
 		b.buttons(Button{Action: ActionAskAgain, Value: valueOf(v.r), Label: b.l.text(kAskAgain, nil)})

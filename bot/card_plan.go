@@ -73,7 +73,7 @@ func planBounds(b *builder, p engine.Plan) {
 			b.context(plain("…"))
 			break
 		}
-		b.context(b.l.say(kLeftOut, args{"name": code(x.Name), "why": plain(clip(x.Reason, 300))})...)
+		b.context(b.l.say(kLeftOut, args{"name": code(x.Name), "why": plain(clip(b.l.words(x.Reason), 300))})...)
 	}
 	if !p.Bounds.Window.IsZero() {
 		b.context(b.l.say(kBoundWindow, args{"window": plain(b.l.window(p.Bounds.Window))})...)

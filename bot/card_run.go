@@ -128,7 +128,7 @@ func (v view) held(b *builder, j engine.Job) {
 	if w, ok := v.waits[j.ID]; ok && !j.State.Final() {
 		var rs []string
 		for _, r := range w.reasons {
-			rs = append(rs, comparison(r))
+			rs = append(rs, b.l.comparison(r))
 		}
 		b.text(append([]Span{emoji("hourglass_flowing_sand"), plain(" ")}, b.l.say(kWaits, args{"why": plain(strings.Join(rs, "; "))})...)...)
 	}
@@ -205,7 +205,7 @@ func (v view) ended(b *builder, s totals, state engine.JobState) {
 	}
 	for _, j := range v.jobs {
 		if j.Reason != "" && j.State != engine.JobSucceeded {
-			b.text(plain(clip(j.Host+": "+j.Reason, 600)))
+			b.text(plain(clip(j.Host+": "+b.l.words(j.Reason), 600)))
 		}
 		for _, set := range j.Settings {
 			k, name := kSettingOpen, set.Name

@@ -225,7 +225,7 @@ func (w *week) lists(b *builder) {
 		refused = append(refused, w.l.say(k, a))
 	}
 	for _, e := range w.this() {
-		line := w.l.say(kDigestEnded, args{"id": code(e.RequestID), "target": code(e.Host), "state": plain(w.l.text(jobStates[e.State], nil)), "why": plain(clip(e.Reason, 200))})
+		line := w.l.say(kDigestEnded, args{"id": code(e.RequestID), "target": code(e.Host), "state": plain(w.l.text(jobStates[e.State], nil)), "why": plain(clip(w.l.words(e.Reason), 200))})
 		switch e.State {
 		case engine.JobRefused:
 			refused = append(refused, line)

@@ -115,12 +115,12 @@ func foundWarnings(b *builder, d engine.Discovery) {
 	}
 	for _, h := range d.Hosts[:min(10, len(d.Hosts))] {
 		if h.Error != "" {
-			b.context(plain(clip(h.Name+": "+h.Error, 300)))
+			b.context(plain(clip(h.Name+": "+b.l.words(h.Error), 300)))
 		}
 		if !h.Verdict.Known() { // a stored look allows nothing, but only a cause is worth a line
 			continue
 		}
-		why := reasons(h.Verdict)
+		why := b.l.reasons(h.Verdict)
 		if len(why) > 0 {
 			b.text(append([]Span{emoji("lock"), plain(" ")}, b.l.say(kFoundProtected, args{"host": code(h.Name), "why": plain(clip(strings.Join(why, "; "), 900))})...)...)
 		}

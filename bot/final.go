@@ -92,7 +92,7 @@ func (s *scene) tableDone(st engine.Step) Message {
 	b.summary(k, a)
 	b.say(k, a)
 	if st.Reason != "" {
-		b.context(plain(clip(st.Reason, 600)))
+		b.context(plain(clip(s.l.words(st.Reason), 600)))
 	}
 	if st.Rows != nil {
 		b.context(s.l.say(kRowsCounted, args{"n": plainInt(int(st.Rows.After))})...)
@@ -141,7 +141,7 @@ func (d *draft) final(s *scene) ([]Post, error) {
 	t := sum([]engine.Job{s.job})
 	a := args{"host": code(s.job.Host), "id": code(s.r.ID), "given": bold(bytesOf(t.given())), "predicted": plain(bytesOf(t.predicted)),
 		"before": plain(bytesOf(t.before)), "after": plain(bytesOf(t.after)), "n": plainInt(t.done), "m": plainInt(t.tables),
-		"time": plain(s.l.span(s.job.Ended.Sub(s.job.Started))), "why": plain(clip(s.job.Reason, 900))}
+		"time": plain(s.l.span(s.job.Ended.Sub(s.job.Started))), "why": plain(clip(s.l.words(s.job.Reason), 900))}
 	if s.job.Started.IsZero() {
 		a["time"] = plain(s.l.span(0))
 	}
@@ -151,9 +151,9 @@ func (d *draft) final(s *scene) ([]Post, error) {
 	b.summary(k, a)
 	b.text(append(d.told(s), s.l.say(k, a)...)...)
 	if s.e.Kind == engine.EventJobRefused {
-		why := reasonsOf(s.e.Data)
+		why := s.l.reasonsOf(s.e.Data)
 		if len(why) == 0 && s.job.Reason != "" {
-			why = []string{clip(s.job.Reason, 900)}
+			why = []string{clip(s.l.words(s.job.Reason), 900)}
 		}
 		for _, x := range why {
 			b.text(plain("• " + x))
@@ -223,14 +223,14 @@ func (s *scene) lookEnded() ([]Post, error) {
 		return nil, nil
 	}
 	b := &builder{l: s.l}
-	a := args{"target": code(s.r.Target), "id": code(s.r.ID), "why": plain(clip(s.job.Reason, 900))}
+	a := args{"target": code(s.r.Target), "id": code(s.r.ID), "why": plain(clip(s.l.words(s.job.Reason), 900))}
 	k := kLookFailed
 	if s.e.Kind == engine.EventJobCancelled {
 		k = kLookCancelled
 	}
 	b.summary(k, a)
 	b.text(append([]Span{mention(answerTo(s.r)), plain(" ")}, s.l.say(k, a)...)...)
-	for _, why := range reasonsOf(s.e.Data) {
+	for _, why := range s.l.reasonsOf(s.e.Data) {
 		b.text(plain("• " + why))
 	}
 	return s.post(s.name(), b.m)

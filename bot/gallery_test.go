@@ -54,6 +54,9 @@ func (g *gallery) look(title string) {
 // says types a command and adds its answer.
 func (g *gallery) says(who approvals.Actor, text string) {
 	g.w.saysIn(who, g.ch, text)
+	if g.l == Chinese && who == bob {
+		g.told = len(g.w.whispers)
+	}
 	g.heard(text)
 }
 
@@ -65,7 +68,11 @@ func (g *gallery) heard(title string) {
 
 // clicks presses a button and adds its answer.
 func (g *gallery) clicks(who approvals.Actor, key, action string) {
+	g.w.in = g.ch
 	g.w.clicks(who, key, action)
+	if g.l == Chinese && who == bob { // bob reads English
+		g.told = len(g.w.whispers)
+	}
 	g.heard("click " + action)
 }
 

@@ -147,25 +147,27 @@ func (b *Bot) apology(l Locale, err error) Message {
 }
 
 // problemMessage writes a refusal: the sentence, its reasons, and what to do about it. Sentences
-// come from where they are known, in English; the reader's language says at least what kind it is.
+// come from where they are known, in English, and are translated by the phrasebook; of one that is not
+// in it the reader's language says at least what kind it is.
 func problemMessage(l Locale, p forPeople) Message {
 	b := &builder{l: l}
-	b.m.Summary = p.Sentence()
+	sentence := l.words(p.Sentence())
+	b.m.Summary = sentence
 	var ep *engine.Problem
 	if err, ok := p.(error); ok && errors.As(err, &ep) {
-		if k, known := problemKeys[ep.Code]; known && l != English {
+		if k, known := problemKeys[ep.Code]; known && l != English && sentence == p.Sentence() {
 			b.summary(k, nil)
 			b.text(bold(b.m.Summary))
 		}
 	}
-	b.text(plain(clip(p.Sentence(), 1500)))
+	b.text(plain(clip(sentence, 1500)))
 	if ep != nil && len(ep.Reasons) > 0 {
 		for _, r := range ep.Reasons[:min(len(ep.Reasons), 12)] {
-			b.text(plain("• " + clip(r, 300)))
+			b.text(plain("• " + clip(l.words(r), 300)))
 		}
 	}
 	if h := p.Hint(); h != "" {
-		b.context(plain(clip(h, 500)))
+		b.context(plain(clip(l.words(h), 500)))
 	}
 	return b.m
 }

@@ -50,7 +50,7 @@ func TestErrorsGoToTheSenderAlone(t *testing.T) {
 func TestAnswersSpeakTheReadersLanguage(t *testing.T) {
 	t.Parallel()
 	w := ready(t)
-	require.Contains(t, w.says(carol, "run db-prod-1"), "目标是主库，受保护，不会执行。\ndb-prod-1 is protected")
+	require.Contains(t, w.says(carol, "run db-prod-1"), "db-prod-1 受保护，不会执行任何操作（于 14:00:00 UTC 确认）。\n• db-prod-1 可写（read_only=0）")
 	require.Contains(t, w.says(carol, "discvoer x"), "没有 `discvoer` 这个命令。 是否想输入 `discover`？")
 	require.Contains(t, w.says(carol, "help"), "审批")
 }

@@ -62,7 +62,7 @@ func (w *world) clicks(who approvals.Actor, key, action string) string {
 func (w *world) presses(who approvals.Actor, action, value string) string {
 	w.t.Helper()
 	n := len(w.whispers)
-	require.NoError(w.t, w.bot.Click(w.t.Context(), Click{Action: action, Value: value, User: who, Channel: "C1", Reply: Reply{User: who.ID, Channel: "C1"}}))
+	require.NoError(w.t, w.bot.Click(w.t.Context(), Click{Action: action, Value: value, User: who, Channel: cmp.Or(w.in, "C1"), Reply: Reply{User: who.ID, Channel: cmp.Or(w.in, "C1")}}))
 	w.now = w.now.Add(time.Second)
 	return w.heard(n, who)
 }

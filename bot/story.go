@@ -146,7 +146,7 @@ func (s *scene) decision() ([]Post, error) {
 		Reason string `json:"reason"`
 	}
 	_ = json.Unmarshal(s.e.Data, &data) // without a reason the sentence still says what happened
-	a["reason"] = plain(clip(data.Reason, 600))
+	a["reason"] = plain(clip(s.l.words(data.Reason), 600))
 	return s.said(kThreadSuperseded, a)
 }
 
@@ -223,17 +223,17 @@ func (d *draft) throttled(s *scene) ([]Post, error) {
 			return nil, nil // it never waited, or a restart has said so
 		}
 		return s.post(w.key, notice(s.l, kThreadWaited, args{"host": code(s.job.Host), "d": plain(s.l.span(s.e.At.Sub(w.since))),
-			"why": plain(comparisons(w.reasons))}))
+			"why": plain(s.l.comparisons(w.reasons))}))
 	}
 	w.reasons, w.step = v.Reasons, s.e.Step
 	d.waits.set(s.job.ID, w)
-	return s.post(w.key, notice(s.l, kThreadWaits, args{"host": code(s.job.Host), "why": plain(comparisons(v.Reasons))}))
+	return s.post(w.key, notice(s.l, kThreadWaits, args{"host": code(s.job.Host), "why": plain(s.l.comparisons(v.Reasons))}))
 }
 
-func comparisons(rs []throttle.Reason) string {
+func (l Locale) comparisons(rs []throttle.Reason) string {
 	out := make([]string, len(rs))
 	for i, r := range rs {
-		out[i] = comparison(r)
+		out[i] = l.comparison(r)
 	}
 	return strings.Join(out, "; ")
 }
@@ -255,7 +255,7 @@ func (s *scene) noticed() ([]Post, error) {
 	if ofKind {
 		k = kind
 	}
-	a := args{"text": plain(clip(n.Sentence, 900)), "host": code(s.job.Host), "id": code(s.r.ID)}
+	a := args{"text": plain(clip(s.l.words(n.Sentence), 900)), "host": code(s.job.Host), "id": code(s.r.ID)}
 	b := &builder{l: s.l}
 	b.summary(k, a)
 	b.text(append([]Span{emoji(icon), plain(" ")}, s.l.say(k, a)...)...)
@@ -276,7 +276,7 @@ func (s *scene) stepEnded() ([]Post, error) {
 	}
 	k := map[engine.EventKind]key{engine.EventStepSkipped: kThreadSkipped, engine.EventStepFailed: kThreadStepFailed,
 		engine.EventStepUnknown: kThreadStepUnknown}[s.e.Kind]
-	return s.said(k, args{"table": code(nameOfStep(st.Plan)), "host": code(s.job.Host), "why": plain(clip(st.Reason, 900))})
+	return s.said(k, args{"table": code(nameOfStep(st.Plan)), "host": code(s.job.Host), "why": plain(clip(s.l.words(st.Reason), 900))})
 }
 
 // setting tells a server setting that was changed or put back.
@@ -297,15 +297,15 @@ func (s *scene) setting() ([]Post, error) {
 
 // reasons are a guard's refusals in words, one each: those with a cause first, and what could not
 // be learned only when nothing else refused.
-func reasons(v guard.Verdict) []string {
+func (l Locale) reasons(v guard.Verdict) []string {
 	var known, unknown []string
 	for _, f := range v.Findings {
 		to := &known
 		if f.Unknown {
 			to = &unknown
 		}
-		if f.Refused && f.Sentence != "" && !slices.Contains(*to, f.Sentence) {
-			*to = append(*to, clip(f.Sentence, 300))
+		if f.Refused && f.Sentence != "" && !slices.Contains(*to, clip(l.words(f.Sentence), 300)) {
+			*to = append(*to, clip(l.words(f.Sentence), 300))
 		}
 	}
 	if len(known) > 0 {
@@ -315,10 +315,10 @@ func reasons(v guard.Verdict) []string {
 }
 
 // reasonsOf are the refusals in an event's data.
-func reasonsOf(data json.RawMessage) []string {
+func (l Locale) reasonsOf(data json.RawMessage) []string {
 	var v guard.Verdict
 	if err := json.Unmarshal(data, &v); err != nil {
 		return nil // a job that ended without a verdict
 	}
-	return reasons(v)
+	return l.reasons(v)
 }

@@ -162,4 +162,4 @@ func (s *totals) add(st engine.Step) {
 func nameOfStep(p engine.PlannedStep) string { return p.Schema + "." + p.Table }
 
 // comparison is a reason to wait in words: "replica_lag 14 s > 10 s on db-prod-3".
-func comparison(r throttle.Reason) string { return clip(r.String(), 300) }
+func (l Locale) comparison(r throttle.Reason) string { return clip(l.words(r.String()), 300) }

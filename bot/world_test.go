@@ -43,7 +43,8 @@ type world struct {
 	events   []engine.Event
 	found    []engine.Discovery
 	cursor   int64
-	week     int64 // the mark of the weekly summary
+	in       string // the channel in which buttons are pressed; C1
+	week     int64  // the mark of the weekly summary
 	posts    []Post
 	edits    map[string]int
 	ids      int

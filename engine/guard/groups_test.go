@@ -114,10 +114,10 @@ func TestGroupReplicationIsRefused(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	require.NoError(t, l.Nodes[0].CreateUser(ctx, "joiner", "joiner-throwaway", "REPLICATION SLAVE, GROUP_REPLICATION_STREAM, CONNECTION_ADMIN ON *.*"))
-	const recover = "CHANGE REPLICATION SOURCE TO SOURCE_USER='joiner', SOURCE_PASSWORD='joiner-throwaway' FOR CHANNEL 'group_replication_recovery';" +
+	const recovery = "CHANGE REPLICATION SOURCE TO SOURCE_USER='joiner', SOURCE_PASSWORD='joiner-throwaway' FOR CHANNEL 'group_replication_recovery';" +
 		" SET GLOBAL group_replication_recovery_get_public_key=ON;"
-	require.NoError(t, l.Nodes[0].Exec(ctx, recover+" SET GLOBAL group_replication_bootstrap_group=ON; START GROUP_REPLICATION; SET GLOBAL group_replication_bootstrap_group=OFF"))
-	require.NoError(t, l.Nodes[1].Exec(ctx, recover+" START GROUP_REPLICATION"))
+	require.NoError(t, l.Nodes[0].Exec(ctx, recovery+" SET GLOBAL group_replication_bootstrap_group=ON; START GROUP_REPLICATION; SET GLOBAL group_replication_bootstrap_group=OFF"))
+	require.NoError(t, l.Nodes[1].Exec(ctx, recovery+" START GROUP_REPLICATION"))
 	require.NoError(t, l.Nodes[0].CreateUser(ctx, testUser, testPass, mysqltest.MinimalGrants(mysqltest.MySQL, l.Nodes[0].Version())...))
 	require.Eventually(t, func() bool { // the account comes through the group
 		srv, err := l.access.Open(ctx, addr(t, l.Nodes[1]))

@@ -16,6 +16,7 @@ type Config struct {
 	Alerts    Alerts    `yaml:"alerts" reload:"live"`
 	Schedules Schedules `yaml:"schedules" reload:"live"`
 	Backup    Backup    `yaml:"backup"`
+	Traces    Traces    `yaml:"traces"`
 	// MySQL is how servers are reached, unless their cluster says otherwise.
 	MySQL MySQL `yaml:"mysql" reload:"live"`
 	// Plugins are programs of others that take part in jobs.

@@ -29,6 +29,7 @@ func Defaults() Config {
 		},
 		Alerts:    Alerts{Timeout: 5 * time.Second},
 		Backup:    Backup{Schedule: "30 3 * * *", Keep: 14},
+		Traces:    Traces{Timeout: 10 * time.Second},
 		Schedules: Schedules{Announce: time.Hour, Window: 4 * time.Hour, Zone: "UTC", Missed: "skip", Standing: 30 * 24 * time.Hour, StandingMax: 90 * 24 * time.Hour},
 		API:       API{Rate: 20, MaxBody: 64 << 10},
 		MySQL: MySQL{

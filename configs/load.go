@@ -157,7 +157,7 @@ func (c *Config) anchor(dir string) {
 // paths are all fields that name a file.
 func (c *Config) paths() []*string {
 	out := []*string{&c.Slack.BotTokenFile, &c.Slack.AppTokenFile, &c.Storage.URLFile, &c.API.TLSCert, &c.API.TLSKey,
-		&c.MySQL.PasswordFile, &c.MySQL.TLS.CA, &c.MySQL.TLS.Cert, &c.MySQL.TLS.Key}
+		&c.Traces.TokenFile, &c.MySQL.PasswordFile, &c.MySQL.TLS.CA, &c.MySQL.TLS.Cert, &c.MySQL.TLS.Key}
 	for i := range c.Plugins {
 		out = append(out, &c.Plugins[i].TokenFile)
 	}
@@ -188,6 +188,7 @@ func (c *Config) readSecrets(m *mistakes) {
 	if c.Storage.URLFile != "" && c.Storage.URL.Reveal() == defaultStorage {
 		c.Storage.URL = Secret{} // a default is not a second place
 	}
+	one("traces.token", &c.Traces.Token, c.Traces.TokenFile)
 	one("storage.url", &c.Storage.URL, c.Storage.URLFile)
 	for i := range c.Plugins {
 		one(fmt.Sprintf("plugins[%d].token", i), &c.Plugins[i].Token, c.Plugins[i].TokenFile)

@@ -98,7 +98,7 @@ clusters:
 		`clusters[0].limits.disk_free: "lots" is not a size; write a number with a unit, for example 64MiB or 2GiB`,
 		"clusters[1].policy.allow_primary: expected true or false, got text",
 		"Clusters: unknown key; did you mean clusters?",
-		"surprise: unknown key; known here: slack, storage, node, log, language, approvals, engine, api, alerts, schedules, backup, mysql, plugins, clusters",
+		"surprise: unknown key; known here: slack, storage, node, log, language, approvals, engine, api, alerts, schedules, backup, traces, mysql, plugins, clusters",
 		"slack.app_token: is missing; set it in RECYCLER_SLACK_APP_TOKEN, in RECYCLER_SLACK_APP_TOKEN_FILE, or as slack.app_token_file",
 		"slack.api_url: would send the tokens in plain text; use https",
 		"storage.url: must begin with sqlite:// or postgres://, for example sqlite:///var/lib/recycler/state.db",

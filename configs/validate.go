@@ -36,6 +36,7 @@ func (c *Config) validate(m *mistakes) {
 	c.Alerts.validate(m)
 	c.Schedules.validate(m)
 	c.Backup.validate(m)
+	c.Traces.validate(m)
 	c.MySQL.validate(m, "mysql")
 	if len(c.Clusters) == 0 {
 		m.addf("clusters", "is empty; at least one cluster is needed")

@@ -222,6 +222,7 @@ func (a *app) chat(ctx context.Context) error {
 	g.Go(func() error { return a.retaining(ctx) })
 	g.Go(func() error { return a.alerter().run(ctx) })
 	g.Go(func() error { return a.keepBackups(ctx) })
+	g.Go(func() error { return a.tracing(ctx) })
 	return g.Wait()
 }
 

@@ -51,6 +51,7 @@ func TestScripts(t *testing.T) {
 		})
 	})
 	p.scrape(t)
+	p.traced(t, job)
 	p.trouble(t)
 	p.secrecy(t)
 }
@@ -73,6 +74,7 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 type program struct {
 	dir, config, url string
 	cluster          *mysqltest.Cluster
+	traces           *collected
 	process          *os.Process
 	secrets          *secrets
 	wants            int // status from which on answers are expected; 0: only good ones are
@@ -89,6 +91,8 @@ func startProgram(t *testing.T) *program {
 		mysqltest.TableSpec{Schema: "shop", Name: "carts", Rows: 20_000, DeletePercent: 70}))
 	require.NoError(t, p.cluster.WaitReplicated(t.Context()))
 	require.NoError(t, p.cluster.WaitPurged(t.Context()))
+	traces, traceURL := newCollected(t)
+	p.traces = traces
 	ws := sandbox.DefaultWorkspace()
 	chat, err := sandbox.Start(t.Context(), sandbox.Config{Workspace: ws})
 	require.NoError(t, err)
@@ -105,6 +109,7 @@ alerts: {webhook: "%[7]s/%[8]s"}
 slack: {bot_token: %[1]s, app_token: %[2]s, api_url: "%[3]s/api/"}
 storage: {url: "sqlite://%[4]s/state.db"}
 engine: {cache: {dir: seen}}
+traces: {url: "%[11]s"}
 backup: {folder: backups, recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]}
 api: {listen: "127.0.0.1:0", rate: 1000}
 clusters:
@@ -119,7 +124,7 @@ clusters:
       - {name: db-1, addr: "%[5]s"}
       - {name: db-2, addr: "%[6]s"}
 `, ws.BotToken, ws.AppToken, chat.URL(), p.dir, p.cluster.Nodes[0].Addr(), p.cluster.Nodes[1].Addr(), p.secrets.url,
-		p.secrets.words["webhook's path"], p.secrets.words["source's token"], p.secrets.words["database password"]), 0o600))
+		p.secrets.words["webhook's path"], p.secrets.words["source's token"], p.secrets.words["database password"], traceURL), 0o600))
 	p.prepare(t)
 	return p
 }

@@ -15,7 +15,9 @@ import (
 	"mysql-recycler/engine/topology"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("mysql-recycler/engine/mysqltest.(*process).wait"))
+}
 
 // command is the plugin of the tests, which behaves as its arguments say.
 func command(t *testing.T, behaviour ...string) []string {

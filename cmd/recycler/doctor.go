@@ -19,6 +19,7 @@ import (
 	"mysql-recycler/bot/slack"
 	"mysql-recycler/configs"
 	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/plugin"
 	"mysql-recycler/storage"
 )
 
@@ -69,6 +70,7 @@ const (
 type doctor struct {
 	out            io.Writer
 	checks, failed int
+	set            *plugin.Set
 }
 
 // line prints one check and, below it, what to do.
@@ -239,7 +241,7 @@ func (d *doctor) server(ctx context.Context, a *dbconn.Access, h dbconn.Host) (t
 	}
 	defer func() { _ = s.Close() }() // read only; a failed close loses nothing
 	say(func() { d.line(good, h.Name, s.Version.String(), "") })
-	missing, account, err := missingRights(ctx, s)
+	missing, account, err := missingRights(ctx, s, len(d.set.Of(plugin.Executor, a.Cluster)) > 0)
 	switch {
 	case err != nil:
 		say(func() { d.fail(h.Name+" rights", err) })
@@ -260,8 +262,9 @@ func (d *doctor) server(ctx context.Context, a *dbconn.Access, h dbconn.Host) (t
 	return told
 }
 
-// missingRights are what the account lacks for discovering and rebuilding on a server.
-func missingRights(ctx context.Context, s *dbconn.Server) ([]dbconn.Right, string, error) {
+// missingRights are what the account lacks for discovering and rebuilding on a server, and for looking
+// after executors.
+func missingRights(ctx context.Context, s *dbconn.Server, executors bool) ([]dbconn.Right, string, error) {
 	var account string
 	if err := s.QueryRowContext(ctx, "SELECT CURRENT_USER()").Scan(&account); err != nil {
 		return nil, "", fmt.Errorf("ask who we are: %w", err)
@@ -278,7 +281,11 @@ func missingRights(ctx context.Context, s *dbconn.Server) ([]dbconn.Right, strin
 		}
 		need.SuperReadOnly = on.Bool
 	}
-	return grants.Missing(dbconn.Rights(s.Version, need)), account, nil
+	rights := dbconn.Rights(s.Version, need)
+	if executors {
+		rights = append(rights, dbconn.ExecutorRights(s.Version, "")...)
+	}
+	return grants.Missing(rights), account, nil
 }
 
 // lacks names missing rights with what they are for.

@@ -39,7 +39,8 @@ func validatorsOf(c configs.Config, cluster string) (names []string) {
 
 // plugins shakes hands with every plugin.
 func (d *doctor) plugins(ctx context.Context, cfg configs.Config) {
-	all := pluginsOf(cfg, zap.NewNop()).All()
+	d.set = pluginsOf(cfg, zap.NewNop())
+	all := d.set.All()
 	abouts, errs := make([]plugin.About, len(all)), make([]error, len(all))
 	var g errgroup.Group
 	g.SetLimit(doctorHosts)

@@ -66,12 +66,17 @@ type Tuning struct {
 	SlowTable     time.Duration    // time from which a table gets a line of its own; 1 min
 	Digest        Digest           // when the week is told
 	Quiet         bool             // the last reply of a run names people without telling them
+	Standing      time.Duration    // how long a standing approval is for, as its form proposes it; 30 days
+	StandingMax   time.Duration    // the longest one; 0: there are none
 	Now           func() time.Time // time.Now
 }
 
 func (t Tuning) withDefaults() Tuning {
 	if t.Version == "" {
 		t.Version = "dev"
+	}
+	if t.Standing <= 0 {
+		t.Standing = min(30*day, t.StandingMax)
 	}
 	if t.Poll <= 0 {
 		t.Poll = 250 * time.Millisecond

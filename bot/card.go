@@ -54,14 +54,19 @@ func (v view) pendingRecycle(b *builder) {
 	switch {
 	case v.r.Rule == approvals.RuleBreakGlass:
 		head = kHeadGlassPending
+	case v.r.Rule == approvals.RuleStanding:
+		head, summary = kHeadStanding, kSumStanding
 	case !v.r.NotBefore.IsZero():
 		head, summary = kHeadScheduledPending, kSumScheduledPending
 	}
 	v.top(b, head, summary, args{"n": plainInt(tables), "gain": plain(bytesOf(gain)), "at": plain(stamp(v.r.NotBefore))})
 	v.asked(b)
 	v.scheduled(b)
+	v.underStanding(b)
 	planBody(b, p, v.r.Created, cardRows)
-	v.deadline(b)
+	if v.r.Rule != approvals.RuleStanding {
+		v.deadline(b)
+	}
 	b.buttons(v.decisionButtons(b.l)...)
 }
 
@@ -124,7 +129,7 @@ func (v view) decisionButtons(l Locale) []Button {
 	}
 	note := Button{Action: ActionApproveNote, Value: valueOf(v.r), Label: l.text(kApproveNote, nil)}
 	if _, is := v.r.Requester.Schedule(); is {
-		return append([]Button{approve, note}, v.scheduleButtons(l)...)
+		return append(v.standingButtons(l, approve, note), v.scheduleButtons(l)...)
 	}
 	return []Button{
 		approve, note,
@@ -183,6 +188,10 @@ func (v view) decisions(b *builder) {
 		k, icon := kApprovedBy, "white_check_mark"
 		if x.Decision == approvals.Deny {
 			k, icon = kDeniedBy, "no_entry"
+		}
+		if x.Standing != "" {
+			b.text(append([]Span{emoji(icon), plain(" ")}, b.l.say(kStandingApproved, args{"who": mention(x.Reviewer), "at": when(x.At), "grant": code(x.Standing)})...)...)
+			continue
 		}
 		if x.Reviewer.ID == "policy" {
 			b.context(b.l.say(kApprovedByPolicy, nil)...)

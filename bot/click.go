@@ -12,28 +12,33 @@ import (
 
 // Actions of buttons and forms.
 const (
-	ActionApprove       = "approve"
-	ActionDeny          = "deny"
-	ActionWithdraw      = "withdraw"
-	ActionPause         = "pause"
-	ActionResume        = "resume"
-	ActionCancel        = "cancel"
-	ActionDiscoverFirst = "discover_first" // value: the command that waits for it
-	ActionAskAgain      = "ask_again"
-	ActionRun           = "run" // value: a run command
-	ActionNew           = "new"
-	ActionSkipTable     = "skip_table"     // value: a skip command
-	ActionSkip          = "skip"           // leaves this run of a schedule out
-	ActionPauseSchedule = "pause_schedule" // and all that would follow
-	ActionApproveNote   = "approve_note"   // opens the form for a comment
-	FormDeny            = "deny_reason"
-	FormApprove         = "approve_note"
-	FormNew             = "new_recycle"
+	ActionApprove          = "approve"
+	ActionDeny             = "deny"
+	ActionWithdraw         = "withdraw"
+	ActionPause            = "pause"
+	ActionResume           = "resume"
+	ActionCancel           = "cancel"
+	ActionDiscoverFirst    = "discover_first" // value: the command that waits for it
+	ActionAskAgain         = "ask_again"
+	ActionRun              = "run" // value: a run command
+	ActionNew              = "new"
+	ActionSkipTable        = "skip_table"        // value: a skip command
+	ActionSkip             = "skip"              // leaves this run of a schedule out
+	ActionPauseSchedule    = "pause_schedule"    // and all that would follow
+	ActionApproveNote      = "approve_note"      // opens the form for a comment
+	ActionStanding         = "standing"          // opens the form for a standing approval
+	ActionWithdrawStanding = "withdraw_standing" // ends it
+	FormStanding           = "standing"
+	FormDeny               = "deny_reason"
+	FormApprove            = "approve_note"
+	FormNew                = "new_recycle"
 )
 
 // FormActions lists the actions that open a form. A form must be opened within three seconds of the
 // click, so a transport lets these wait for nothing else.
-func FormActions() []string { return []string{ActionDeny, ActionApproveNote, ActionNew} }
+func FormActions() []string {
+	return []string{ActionDeny, ActionApproveNote, ActionStanding, ActionNew}
+}
 
 // valueOf is what a button of a request carries: which request, and which plan the card showed.
 func valueOf(r approvals.Request) string { return r.ID + "|" + r.Digest[:min(12, len(r.Digest))] }
@@ -45,7 +50,7 @@ func (b *Bot) Click(ctx context.Context, c Click) error {
 		return b.openNew(ctx, who)
 	}
 	id, digest, _ := strings.Cut(c.Value, "|")
-	if c.Action == ActionDeny || c.Action == ActionApproveNote {
+	if c.Action == ActionDeny || c.Action == ActionApproveNote || c.Action == ActionStanding {
 		return b.wordsClick(ctx, who, id, c)
 	}
 	who.l = b.personal(ctx, c.User, c.Channel)
@@ -61,7 +66,7 @@ func (b *Bot) clicked(ctx context.Context, who asker, c Click, id, digest string
 	case ActionWithdraw:
 		r, err := b.o.Requests.Withdraw(ctx, id, who.user)
 		return notice(who.l, kYouWithdrew, args{"id": code(r.ID)}), err
-	case ActionSkip, ActionPauseSchedule:
+	case ActionSkip, ActionPauseSchedule, ActionWithdrawStanding:
 		return b.scheduleClick(ctx, who, c.Action, id)
 	case ActionPause, ActionResume, ActionCancel:
 		return b.want(ctx, who, Line{Verb: Verb(c.Action), Request: id})
@@ -159,8 +164,14 @@ func (b *Bot) wordsClick(ctx context.Context, who asker, id string, c Click) err
 	r, err := b.o.Facts.Request(ctx, id)
 	if err == nil && r.State == approvals.Pending && r.Requester.ID != c.User.ID {
 		form := denyForm
-		if c.Action == ActionApproveNote {
+		switch c.Action {
+		case ActionApproveNote:
 			form = approveForm
+		case ActionStanding:
+			if _, is := r.Requester.Schedule(); !is || r.Plan == nil {
+				return b.answer(ctx, who, Message{}, errForged)
+			}
+			form = b.standingForm
 		}
 		return b.o.Responder.OpenForm(ctx, c.Reply, form(b.shared(c.Channel), r, c.Value))
 	}
@@ -189,6 +200,8 @@ func (b *Bot) Submit(ctx context.Context, s Submission) (map[string]string, erro
 		return b.approved(ctx, who, s)
 	case FormNew:
 		return b.newSubmitted(ctx, who, s)
+	case FormStanding:
+		return b.standingGranted(ctx, who, s)
 	case FormBreakGlass:
 		return b.glassBroken(ctx, who, s)
 	}

@@ -270,6 +270,31 @@ func (g *gallery) schedules(t *testing.T) {
 	g.says(g.me, "schedule list")
 	r := b.asks(g.ch)
 	g.look("schedule announced")
+	w.standing.s, w.standing.tell = b.s, w.append
+	g.clicks(bob, r.ID+"/card", ActionStanding)
+	f := w.forms[len(w.forms)-1]
+	g.all = append(g.all, exhibit{Title: string(g.l) + ": form standing approval", Form: &f})
+	for _, bytes := range []string{"1MB", "6GB"} {
+		bad, err := w.bot.Submit(t.Context(), Submission{Form: f.ID, Ref: f.Ref, User: bob, Values: map[string]string{"tables": "6", "bytes": bytes, "days": "30"},
+			Reply: Reply{User: bob.ID, Channel: g.ch}})
+		require.NoError(t, err)
+		require.Equal(t, bytes == "1MB", bad["bytes"] != "")
+	}
+	g.heard("standing approval given")
+	g.look("standing approval")
+	for _, d := range []approvals.Draft{{Rule: approvals.RuleStanding, Grounds: approvals.Grounds{Grants: w.standing.grants}},
+		{Grounds: approvals.Grounds{Outside: []approvals.Difference{{What: approvals.DiffBytes, Who: "bob", Was: "6000000000", Now: "9000000000"}, {What: approvals.DiffConfig, Who: "bob"}}}}} {
+		d.Kind, d.Cluster, d.Target, d.Command, d.Requester, d.Barred, d.Channel = approvals.KindRecycle, b.s.Cluster, b.s.Target, b.s.Command, b.s.Actor(), b.s.Barred(), g.ch
+		d.Plan, d.NotBefore, d.Expires = r.Plan, w.now.Add(time.Hour), w.now.Add(5*time.Hour)
+		_, err := w.bot.o.Requests.Submit(t.Context(), d)
+		require.NoError(t, err)
+		g.look("next run")
+	}
+	_, err := w.bot.o.Requests.(*approvals.Service).EndStanding(t.Context(), b.s, alice, "withdrawn")
+	require.NoError(t, err)
+	g.look("standing approval withdrawn")
+	r = b.asks(g.ch)
+	g.look("schedule announced again")
 	g.clicks(bob, r.ID+"/card", ActionApprove)
 	g.look("schedule approved")
 	for _, what := range []string{"not_approved", "refused", "missed", "person"} {

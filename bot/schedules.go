@@ -29,9 +29,11 @@ const (
 	ScheduleResume ScheduleAction = "resume"
 	ScheduleSkip   ScheduleAction = "skip"
 	ScheduleRemove ScheduleAction = "remove"
+	// ScheduleWithdraw ends the standing approvals.
+	ScheduleWithdraw ScheduleAction = "withdraw"
 )
 
-var scheduleActions = []string{"list", "add", "edit", "pause", "resume", "skip", "remove"}
+var scheduleActions = []string{"list", "add", "edit", "pause", "resume", "skip", "remove", "withdraw"}
 
 // Planned is what the command schedule is about. Zero values of the timing mean the configuration's.
 type Planned struct {
@@ -159,7 +161,7 @@ func (b *Bot) schedule(ctx context.Context, who asker, line Line) (Message, erro
 	case ScheduleEdit:
 		x, err := b.o.Schedules.Edit(ctx, pl.ID, who.user, func(s *approvals.Schedule) error { return merge(s, line) })
 		return b.scheduleAnswer(who.l, x, kYouEditedSchedule), err
-	case SchedulePause, ScheduleResume, ScheduleSkip, ScheduleRemove:
+	case SchedulePause, ScheduleResume, ScheduleSkip, ScheduleRemove, ScheduleWithdraw:
 		return b.scheduleDo(ctx, who, pl.ID, pl.Action)
 	}
 	return b.scheduleList(ctx, who)
@@ -182,7 +184,7 @@ func (b *Bot) scheduleAdd(ctx context.Context, who asker, line Line) (Message, e
 func (b *Bot) scheduleDo(ctx context.Context, who asker, id string, what ScheduleAction) (Message, error) {
 	x, err := b.o.Schedules.Do(ctx, id, who.user, what)
 	return b.scheduleAnswer(who.l, x, map[ScheduleAction]key{SchedulePause: kYouPausedSchedule, ScheduleResume: kYouScheduled,
-		ScheduleSkip: kYouSkipped, ScheduleRemove: kYouRemovedSchedule}[what]), err
+		ScheduleSkip: kYouSkipped, ScheduleRemove: kYouRemovedSchedule, ScheduleWithdraw: kYouWithdrewStanding}[what]), err
 }
 
 func (b *Bot) scheduleAnswer(l Locale, x Scheduled, k key) Message {
@@ -204,8 +206,11 @@ func (b *Bot) scheduleClick(ctx context.Context, who asker, action, request stri
 		return Message{}, errForged
 	}
 	what := ScheduleSkip
-	if action == ActionPauseSchedule {
+	switch action {
+	case ActionPauseSchedule:
 		what = SchedulePause
+	case ActionWithdrawStanding:
+		what = ScheduleWithdraw
 	}
 	return b.scheduleDo(ctx, who, id, what)
 }
@@ -307,6 +312,7 @@ func (d *draft) scheduleTold(e engine.Event) error {
 	a := args{"id": code(x.ID), "who": mention(approvals.Actor{ID: e.Actor, Name: f.By}), "command": command, "cron": code(x.Timing.Cron),
 		"zone": plain(x.Timing.Zone), "next": next, "lead": plain(l.span(x.Timing.Lead)), "at": when(f.Slot), "target": code(x.Target),
 		"why": plain(clip(f.Text, 900)), "owner": mention(x.Owner), "n": plainInt(n)}
+	standingArgs(l, f, a)
 	k, ok := scheduleKeys[f.What]
 	if e.Kind == approvals.EventScheduleLate {
 		k, ok = kScheduleLate, true
@@ -335,5 +341,6 @@ var scheduleKeys = map[string]key{
 	"added": kScheduleAdded, "edited": kScheduleEdited, "paused": kSchedulePaused, "resumed": kScheduleResumed, "removed": kScheduleRemoved,
 	"person": kSkippedByPerson, "not_approved": kSkippedNotApproved, "stopped": kSkippedStopped, "withdrawn": kSkippedWithdrawn,
 	"missed": kSkippedMissed, "busy": kSkippedBusy, "no_look": kSkippedNoLook, "nothing": kSkippedNothing, "refused": kSkippedRefused,
-	"late": kSkippedLate,
+	"late": kSkippedLate, "granted": kStandingGranted, "standing_withdrawn": kStandingWithdrawn, "standing_edited": kStandingEdited,
+	"standing_removed": kStandingRemoved, "standing_expired": kStandingExpired,
 }

@@ -21,11 +21,12 @@ type view struct {
 	env       string
 	approvers string // names of who may decide; only while pending
 	now       time.Time
+	standing  bool // an approver may approve all runs like this one
 }
 
 // view reads what a card shows.
 func (b *Bot) view(ctx context.Context, r approvals.Request) (view, error) {
-	v := view{r: r, live: map[string]engine.LiveStep{}, waits: map[string]wait{}, now: b.o.Tuning.Now()}
+	v := view{r: r, live: map[string]engine.LiveStep{}, waits: map[string]wait{}, now: b.o.Tuning.Now(), standing: b.o.Tuning.StandingMax > 0}
 	v.line, _ = Parse(r.Command) // what cannot be read is shown as it is stored
 	if t, err := b.o.Targets.Find(r.Target); err == nil {
 		v.env = t.Settings.Environment

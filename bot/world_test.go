@@ -84,7 +84,7 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 		Channels: func() map[string]Channel {
 			return map[string]Channel{"C1": {Clusters: []string{"shop"}}, "CZH": {Locale: Chinese, Clusters: []string{"shop"}}, "COTHER": {Clusters: []string{"crm"}}}
 		},
-		Tuning: Tuning{Version: "1.2.3", BigTable: 1 << 30, Poll: time.Millisecond, ProgressEvery: time.Millisecond, Now: clock},
+		Tuning: Tuning{Version: "1.2.3", BigTable: 1 << 30, Poll: time.Millisecond, ProgressEvery: time.Millisecond, Now: clock, StandingMax: 90 * day},
 		Log:    zaptest.NewLogger(t),
 	}
 	for _, c := range change {

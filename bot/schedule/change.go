@@ -134,7 +134,20 @@ func (s *Scheduler) Do(ctx context.Context, id string, by approvals.Actor, what 
 	if err != nil {
 		return bot.Scheduled{}, err
 	}
+	if what == bot.ScheduleWithdraw {
+		return s.withdraw(ctx, x, by)
+	}
 	return s.skipNext(ctx, x, by)
+}
+
+// withdraw ends the standing approvals. A run that was announced under them is asked for again.
+func (s *Scheduler) withdraw(ctx context.Context, x approvals.Schedule, by approvals.Actor) (bot.Scheduled, error) {
+	out := bot.Scheduled{Schedule: x}
+	n, err := s.o.Standing.EndStanding(ctx, x, by, "withdrawn")
+	if err == nil && n == 0 {
+		err = problem("no_standing", x.ID+" has no standing approval.", "")
+	}
+	return out, err
 }
 
 func turn(x *approvals.Schedule, from, to approvals.ScheduleState) error {
@@ -168,6 +181,11 @@ func (s *Scheduler) change(ctx context.Context, id string, by approvals.Actor, w
 	}
 	if what == "resumed" {
 		return out, nil
+	}
+	if what == "edited" || what == "removed" {
+		if _, err := s.o.Standing.EndStanding(ctx, x, by, what); err != nil {
+			return out, err
+		}
 	}
 	return out, s.takeBack(ctx, x, by, what)
 }

@@ -27,6 +27,9 @@ func (s *Scheduler) Round(ctx context.Context) error {
 	}
 	claimed := false
 	for _, x := range all {
+		if _, err := s.o.Standing.EndStanding(ctx, x, approvals.Actor{}, "expired"); err != nil {
+			errs = append(errs, err)
+		}
 		if x.State == approvals.ScheduleActive {
 			mine, err := s.due(ctx, x, open)
 			claimed = claimed || mine
@@ -184,7 +187,16 @@ func (s *Scheduler) submit(ctx context.Context, x approvals.Schedule, r approval
 	if r.LookID != "" {
 		command += " --after=" + r.LookID // its card belongs to the thread of the discovery
 	}
+	cover, err := s.o.Standing.Covered(ctx, x, p, r.Starts)
+	if err != nil {
+		return err
+	}
+	rule, grounds := approvals.RuleReview, approvals.Grounds{Outside: cover.Differences}
+	if cover.Holds() {
+		rule, grounds = approvals.RuleStanding, approvals.Grounds{Grants: cover.Grants}
+	}
 	return s.once(ctx, x, r, approvals.Draft{
+		Rule: rule, Grounds: grounds,
 		ID: r.RequestID, Kind: approvals.KindRecycle, Cluster: x.Cluster, Target: x.Target, Command: command, Requester: x.Actor(),
 		Barred: x.Barred(), Channel: x.Channel, Plan: &p, NotBefore: r.Starts, Expires: r.Ends,
 	})
@@ -292,6 +304,10 @@ func (s *Scheduler) asked(ctx context.Context, x approvals.Schedule, r approvals
 		return err
 	}
 	switch q.State {
+	case approvals.Pending:
+		if q.Rule == approvals.RuleStanding {
+			return s.stand(ctx, x, r, q)
+		}
 	case approvals.Approved:
 		to := r
 		to.State = approvals.RunStarted
@@ -308,6 +324,24 @@ func (s *Scheduler) asked(ctx context.Context, x approvals.Schedule, r approvals
 		return s.o.Runs.MoveRun(ctx, r, to, engine.Event{})
 	}
 	return nil
+}
+
+// stand approves an announced run at its time under the standing approvals. Whatever changed since it
+// was announced (an approver left, one was withdrawn, the configuration) takes the request back, and
+// the run is asked for again with what differs.
+func (s *Scheduler) stand(ctx context.Context, x approvals.Schedule, r approvals.ScheduleRun, q approvals.Request) error {
+	if s.o.Now().Before(r.Starts) {
+		cover, err := s.o.Standing.Covered(ctx, x, *q.Plan, r.Starts)
+		if err != nil || cover.Holds() {
+			return err
+		}
+	} else if _, cover, err := s.o.Standing.Stand(ctx, q.ID); err != nil || cover.Holds() {
+		s.o.Wake()
+		return decidedBefore(err)
+	}
+	_, err := s.o.Requests.Supersede(ctx, q.ID, "The standing approval does not cover this run any more.")
+	s.o.Wake()
+	return decidedBefore(err)
 }
 
 // ended says whether all jobs of a request have ended.

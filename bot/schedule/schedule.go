@@ -43,6 +43,16 @@ type Requests interface {
 	MayStop(ctx context.Context, cluster string, by approvals.Actor, owners ...approvals.Actor) error
 }
 
+// Standing asks and ends the standing approvals of a schedule.
+type Standing interface {
+	// Covered asks them about a plan that starts at a time; what cannot be read covers nothing.
+	Covered(ctx context.Context, x approvals.Schedule, p engine.Plan, at time.Time) (approvals.Cover, error)
+	// Stand approves a request under them, if they still hold at this moment.
+	Stand(ctx context.Context, id string) (approvals.Request, approvals.Cover, error)
+	// EndStanding ends them; for "expired" those whose time is over.
+	EndStanding(ctx context.Context, x approvals.Schedule, by approvals.Actor, what string) (int, error)
+}
+
 // Facts is what became of the requests.
 type Facts interface {
 	Request(ctx context.Context, id string) (approvals.Request, error)
@@ -60,6 +70,7 @@ type Options struct {
 	Book     Book
 	Runs     Runs
 	Requests Requests
+	Standing Standing
 	Facts    Facts
 	Wanter   bot.Wanter
 	IDs      IDs

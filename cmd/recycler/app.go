@@ -113,7 +113,8 @@ func (a *app) wire() error {
 		Targets:   conf, Planner: &engine.Planner{Plugins: conf.plugins, Discoveries: recall, Refusals: recall, Guards: conf.guard, Now: time.Now}, Requests: a.service,
 		Facts: a.stores.facts, Lists: lists{a.stores.facts, recall}, Wanter: a.stores.facts, Live: live, Outbox: a.outbox(),
 		Responder: a.slack, Directory: a.slack, Channels: conf.channels, Changed: a.slack.RefreshHomes, Log: a.log.Named("bot"),
-		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval, Quiet: !c.Slack.TellAtEnd, Digest: digestOf(c, a.stores.facts)},
+		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval, Quiet: !c.Slack.TellAtEnd, Digest: digestOf(c, a.stores.facts),
+			Standing: c.Schedules.Standing, StandingMax: c.Schedules.StandingMax},
 	})
 	a.slack.Handle(a.bot)
 	a.api, err = a.newAPI(journal, recall, live)

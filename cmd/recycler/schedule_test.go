@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -36,6 +35,9 @@ type night struct {
 	now time.Time
 	// no is why there is no plan; nil: there is one
 	no error
+	// policy and bytes are what a test changes: who approves, and how big the plan's table is
+	policy approvals.Policy
+	bytes  int64
 }
 
 func newNight(t *testing.T) *night {
@@ -97,10 +99,16 @@ func (n *night) process() *process {
 	require.NoError(n.t, err)
 	p := &process{night: n, db: db, book: storage.NewSchedules(db), requests: storage.NewRequests(db, q.Enqueue, nil), facts: storage.NewFacts(db)}
 	p.service = approvals.NewService(approvals.Options{Store: p.requests, Directory: n, NewID: p.requests.NewID, Now: n.clock,
+		Standing: p.book, StandingMax: 90 * 24 * time.Hour,
 		Policy: func(string) approvals.Policy {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			if n.policy.MinApprovals > 0 {
+				return n.policy
+			}
 			return approvals.Policy{Users: []string{ann.ID, ben.ID, cat.ID}, MinApprovals: 1}
 		}})
-	p.loop = schedule.New(schedule.Options{Book: p.book, Runs: p.book, Requests: crashing{p.service, p}, Facts: p.facts, Wanter: p.facts,
+	p.loop = schedule.New(schedule.Options{Book: p.book, Runs: p.book, Requests: crashing{p.service, p}, Standing: p.service, Facts: p.facts, Wanter: p.facts,
 		IDs: ids{p.requests, p.book}, Plan: n.plan, Now: n.clock, Log: zap.NewNop(),
 		Defaults: func() approvals.Timing {
 			return approvals.Timing{Zone: "UTC", Window: 4 * time.Hour, Lead: time.Hour, Missed: approvals.MissedSkip}
@@ -112,7 +120,7 @@ func (n *night) plan(_ context.Context, s approvals.Schedule) (engine.Plan, erro
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return engine.Plan{Cluster: s.Cluster, Mode: "binlog-off", Hosts: []engine.HostPlan{{Name: s.Target,
-		Steps: []engine.PlannedStep{{Seq: 1, Schema: "shop", Table: "orders", Bytes: 900, Predicted: 100}}}}}, n.no
+		Steps: []engine.PlannedStep{{Seq: 1, Schema: "shop", Table: "orders", Bytes: max(900, n.bytes), Predicted: 100}}}}}, n.no
 }
 
 // nightly is a schedule of ann at 02:00.
@@ -385,12 +393,4 @@ func TestScheduleSkipPauseEdit(t *testing.T) {
 	require.ErrorContains(t, err, "no_schedule")
 	_, err = storage.NewAudit(p.db).Verify(t.Context())
 	require.NoError(t, err)
-}
-
-// what is the word of a fact about a schedule.
-func what(t *testing.T, e engine.Event) string {
-	t.Helper()
-	var f approvals.ScheduleFact
-	require.NoError(t, json.Unmarshal(e.Data, &f))
-	return f.What
 }

@@ -15,9 +15,12 @@
 //	R-7QK2/card       the parent; progress edits of it are routine, everything else is not
 //	R-7QK2/plan       all tables, when the card has no room for them
 //	R-7QK2/e118       the reply of event 118
+//	R-7QK2/e118/chart its picture: the tables of a job before and after
 //	R-7QK2/t3         a big table (t3.2 in the request's second job)
 //	R-7QK2/small3     small tables in one reply that grows, named after its first table
 //	R-7QK2/remind1    a reminder that nobody has decided
+//	digest/2026-11-30/C1  the week of a channel, and …/chart its picture; all channels and the mark that
+//	                  the week was told are one transaction
 //
 // A run that finds no usable discovery offers one. The discovery then keeps the run as its
 // command, and when it is done the teller submits the run in the requester's name, with

@@ -156,12 +156,12 @@ func runnable(d engine.Discovery, rows []found) string {
 // follow asks for the run that a discovery was made for. Submitting and moving the cursor are two
 // transactions: the request that was submitted before a crash is recognised by its command.
 func (d *draft) follow(ctx context.Context, s *scene, line Line) ([]Post, error) {
-	line.After = s.r.ID
+	line.After = ThreadOf(s.r)
 	rs, err := d.o.Lists.Requests(ctx, "mine", s.r.Requester.ID, 50)
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(rs, func(r approvals.Request) bool { return r.Command == line.String() }) {
+	if slices.ContainsFunc(rs, func(r approvals.Request) bool { return r.Kind == approvals.KindRecycle && r.Command == line.String() }) {
 		return nil, nil
 	}
 	ask := d.run

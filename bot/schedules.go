@@ -323,7 +323,7 @@ func (d *draft) scheduleTold(e engine.Event) error {
 	p := Post{Key: x.ID + "/e" + strconv.FormatInt(e.Seq, 10), Channel: x.Channel}
 	if e.RequestID != "" {
 		r := d.reqs[e.RequestID]
-		p.Key, p.Request, p.Parent = r.ID+"/e"+strconv.FormatInt(e.Seq, 10), r.ID, cardKey(rootOf(r))
+		p.Key, p.Request, p.Parent = r.ID+"/e"+strconv.FormatInt(e.Seq, 10), r.ID, cardKey(ThreadOf(r))
 	}
 	b := &builder{l: l}
 	words := l.count(k, max(n, 1), a)

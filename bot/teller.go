@@ -216,7 +216,7 @@ func (t *Teller) card(ctx context.Context, r approvals.Request, routine bool) (P
 		return Post{}, err
 	}
 	p := Post{Key: cardKey(r.ID), Request: r.ID, Channel: r.Channel, Routine: routine}
-	if root := rootOf(r); root != r.ID {
+	if root := ThreadOf(r); root != r.ID {
 		p.Parent = cardKey(root)
 	}
 	return p, p.draw(v.card(t.shared(r.Channel)))
@@ -224,8 +224,8 @@ func (t *Teller) card(ctx context.Context, r approvals.Request, routine bool) (P
 
 func cardKey(id string) string { return id + "/card" }
 
-// rootOf is the request whose card heads the thread that a request is told in.
-func rootOf(r approvals.Request) string {
+// ThreadOf is the request whose card heads the thread that a request is told in.
+func ThreadOf(r approvals.Request) string {
 	if line, err := Parse(r.Command); err == nil && line.After != "" {
 		return line.After
 	}
@@ -292,7 +292,7 @@ func (t *Teller) remind(ctx context.Context) ([]Post, error) {
 				continue
 			}
 			l := t.shared(r.Channel)
-			p := Post{Key: fmt.Sprintf("%s/remind%d", r.ID, i+1), Request: r.ID, Channel: r.Channel, Parent: cardKey(rootOf(r))}
+			p := Post{Key: fmt.Sprintf("%s/remind%d", r.ID, i+1), Request: r.ID, Channel: r.Channel, Parent: cardKey(ThreadOf(r))}
 			m := notice(l, kReminder, args{"id": code(r.ID), "target": code(r.Target), "at": when(r.Expires)})
 			if err := p.draw(m); err != nil {
 				return nil, err

@@ -137,6 +137,9 @@ type Engine struct {
 	Workers int `yaml:"workers"`
 	// SnapshotMaxAge is the age up to which a discovery can make a plan. Defaults to "24h".
 	SnapshotMaxAge time.Duration `yaml:"snapshot_max_age" reload:"live"`
+	// CampaignLife is how long a run over a cluster waits for a switchover, to ask for the old
+	// primary. Defaults to "720h".
+	CampaignLife time.Duration `yaml:"campaign_life" reload:"live"`
 	// LeaseTTL is how long a worker owns a job without renewing; it renews every third of it.
 	// Defaults to "15s".
 	LeaseTTL time.Duration `yaml:"lease_ttl"`

@@ -22,6 +22,7 @@ func Defaults() Config {
 		Engine: Engine{
 			Workers:          4,
 			SnapshotMaxAge:   24 * time.Hour,
+			CampaignLife:     30 * 24 * time.Hour,
 			LeaseTTL:         15 * time.Second,
 			ProgressInterval: 3 * time.Second,
 			RescueAfter:      15 * time.Second,

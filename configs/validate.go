@@ -81,6 +81,7 @@ func (a Approvers) validate(m *mistakes, path string) {
 func (e Engine) validate(m *mistakes) {
 	between(m, "engine.workers", e.Workers, 1, 256)
 	between(m, "engine.snapshot_max_age", e.SnapshotMaxAge, time.Minute, 90*24*time.Hour)
+	between(m, "engine.campaign_life", e.CampaignLife, time.Hour, 365*24*time.Hour)
 	between(m, "engine.lease_ttl", e.LeaseTTL, 5*time.Second, 10*time.Minute)
 	between(m, "engine.progress_interval", e.ProgressInterval, time.Second, 10*time.Minute)
 	between(m, "engine.rescue_after", e.RescueAfter, max(e.LeaseTTL, 5*time.Second), time.Hour)

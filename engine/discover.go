@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sort"
 	"time"
@@ -81,15 +80,7 @@ func (r *run) walkCluster(ctx context.Context, a *dbconn.Access, target Target) 
 		}
 		return t, nil
 	}
-	var errs []error
-	for _, h := range a.Hosts {
-		t, err := topology.Discover(ctx, a, h.Addr, o)
-		if err == nil {
-			return t, nil
-		}
-		errs = append(errs, fmt.Errorf("discover %s from %s: %w", target.Cluster, h.Name, err))
-	}
-	return topology.Topology{}, errors.Join(errs...)
+	return walkFromAny(ctx, a, o)
 }
 
 // inventory reads one host's tables and what a rebuild would give back. A host the guard refuses

@@ -18,6 +18,8 @@
 // When one has not, those that have not started are ended, and those that run beside it (Bounds.AtOnce)
 // end their running table and pause until a person resumes or cancels them. A host leaves service only
 // while Plan.MinServing other replicas serve; one that has fewer others is refused, also by the plan.
+// When all have, the primary that was left out becomes a Campaign: it waits for a switchover and then
+// asks for the old primary, which a second person decides like anything else.
 //
 // # States
 //

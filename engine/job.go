@@ -162,8 +162,11 @@ const (
 	EventSettingChanged    EventKind = "setting.changed"
 	EventSettingRestored   EventKind = "setting.restored"
 	EventDiscovered        EventKind = "discovery.completed"
-	EventConfigReloaded    EventKind = "config.reloaded" // of a process, belongs to no request; data: storage.Reload
-	EventConfigRefused     EventKind = "config.refused"  // the same; its mistakes say why
+	EventCampaignOpened    EventKind = "campaign.opened"  // a cluster is done but for its primary; data: Campaign
+	EventCampaignAsked     EventKind = "campaign.asked"   // the old primary is a replica now, its request was made
+	EventCampaignExpired   EventKind = "campaign.expired" // there was no switchover in time
+	EventConfigReloaded    EventKind = "config.reloaded"  // of a process, belongs to no request; data: storage.Reload
+	EventConfigRefused     EventKind = "config.refused"   // the same; its mistakes say why
 )
 
 // Event is one row of the append-only log.

@@ -39,8 +39,9 @@ type Plan struct {
 
 // LeftOut is a host of the cluster that a plan leaves alone, with the reason in words.
 type LeftOut struct {
-	Name   string `json:"name"`
-	Reason string `json:"reason"`
+	Name    string `json:"name"`
+	Reason  string `json:"reason"`
+	Primary bool   `json:"primary,omitempty"` // it can be done after a switchover, see Campaign
 }
 
 // Policy is what the approver accepts beside the ordinary; every true value is on the card.

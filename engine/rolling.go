@@ -36,7 +36,7 @@ func (p *Planner) rolling(ctx context.Context, s PlanSpec) (Plan, error) {
 		case err != nil:
 			return Plan{}, err
 		case reason != "":
-			plan.Left = append(plan.Left, LeftOut{Name: in.Name, Reason: reason})
+			plan.Left = append(plan.Left, LeftOut{Name: in.Name, Reason: reason, Primary: in.Role == topology.RolePrimary})
 		case len(hp.Steps) == 0:
 			unseen = append(unseen, in.Name)
 		default:

@@ -145,3 +145,29 @@ func TestWindowOpens(t *testing.T) {
 	require.NoError(t, night.Check())
 	require.NoError(t, engine.Window{}.Check())
 }
+
+// After a switchover the old primary is seen to be a replica, by walking the cluster and by a
+// discovery; who only tried and who is not configured is not.
+func TestReplicaNow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "1+1", small1)
+	w.discover("db")
+	p := w.plan("db")
+	require.Equal(t, "db-1", p.Left[0].Name)
+	require.True(t, p.Left[0].Primary)
+	now := func(host string, since time.Time, look bool) bool {
+		is, err := w.dispatcher.ReplicaNow(t.Context(), "db", host, since, look)
+		require.NoError(t, err)
+		return is
+	}
+	begin := time.Now()
+	require.False(t, now("db-1", begin, true))
+	require.NoError(t, w.cluster.Promote(t.Context(), w.cluster.Nodes[1]))
+	require.NoError(t, w.cluster.Demote(t.Context(), w.cluster.Nodes[0], w.cluster.Nodes[1]))
+	require.Eventually(t, func() bool { return now("db-1", begin, true) }, 30*time.Second, 100*time.Millisecond)
+	require.False(t, now("db-2", begin, true))
+	require.False(t, now("db-9", begin, true))
+	require.False(t, now("db-1", begin, false), "nobody discovered it since")
+	w.discover("db")
+	require.True(t, now("db-1", begin, false))
+}

@@ -28,8 +28,11 @@ func (s *Journal) handOver(ctx context.Context, tx Tx, ended engine.Job, now int
 	err := each(ctx, tx, func(row Row) error { return row.Scan(&next, &region) },
 		`SELECT id, region FROM jobs WHERE request_id = $1 AND state = 'queued' AND engine_id = 0
 		 ORDER BY LENGTH(id), id LIMIT 1`, ended.RequestID)
-	if err != nil || next == "" {
+	if err != nil {
 		return err
+	}
+	if next == "" {
+		return openCampaign(ctx, tx, ended, now)
 	}
 	if s.hand == nil {
 		return errors.New("no queue takes the next host")

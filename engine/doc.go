@@ -12,8 +12,8 @@
 //	                 write the fact (bytes before and after) ◀─────────────────────┘
 //
 // A job works in shifts: the guard is asked, the host waits until enough other replicas of its tier
-// serve, its settings are lifted, and workers take tables. A shift ends when people pause the job
-// or the maintenance window closes; settings are put back until the next one. A request for a
+// serve, node hooks take it out of service, its settings are lifted, and workers take tables. A shift ends when people pause the job
+// or the maintenance window closes; settings and hooks are put back until the next one. A request for a
 // cluster has one job per host, leaves first; the store hands over the next when one has succeeded.
 // When one has not, those that have not started are ended, and those that run beside it (Bounds.AtOnce)
 // end their running table and pause until a person resumes or cancels them. A host leaves service only

@@ -31,6 +31,15 @@
 // KILL QUERY that comes in the last phases is ignored by the server: the table is then done, and
 // Result.Late says that the kill came too late.
 //
+// # Executors
+//
+// With the method plugin a program of others works in place of our statement (Executor), between the
+// same settings, lock, Permit and mark. How it ended is read on the server: its sessions are ended,
+// the definition is compared with the one of the mark, what it left is removed by it or is a failure,
+// and the tablespace says whether the table was rebuilt. After a crash the executor's sessions that
+// are still there are ended, not adopted: nobody watches over them. When this process stops, its
+// executor stops too.
+//
 // # What it does not do
 //
 // It does not decide whether a server may be touched (guard), when (throttle) or what next

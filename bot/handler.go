@@ -18,12 +18,13 @@ type asker struct {
 	channel string
 	reply   Reply
 	l       Locale
+	origin  string // the envelope that asks; empty: it is not handled again
 }
 
 // Command understands a command line and does it. What went wrong by a person's making is told to
 // that person; an error is returned only when the command should be handled again.
 func (b *Bot) Command(ctx context.Context, c Command) error {
-	who := asker{user: c.User, channel: c.Channel, reply: c.Reply}
+	who := asker{user: c.User, channel: c.Channel, reply: c.Reply, origin: c.Envelope}
 	if Normalise(c.Text) == "" {
 		return b.openNew(ctx, who)
 	}
@@ -42,22 +43,17 @@ func (b *Bot) Command(ctx context.Context, c Command) error {
 	return b.answer(ctx, who, m, err)
 }
 
-// alreadyAsked recognises a command that was handled before a crash and comes again: the same
-// person's request with the same words, made after this envelope was stored.
+// alreadyAsked recognises a command that was handled before a crash and comes again, by its
+// envelope: the same words typed twice on purpose are two commands.
 func (b *Bot) alreadyAsked(ctx context.Context, c Command, line Line) (bool, error) {
-	if c.At.IsZero() || (!goesOn(line) && line.Verb != VerbDiscover) {
+	if c.Envelope == "" || (!goesOn(line) && line.Verb != VerbDiscover) {
 		return false, nil
 	}
-	rs, err := b.o.Lists.Requests(ctx, "mine", c.User.ID, 20)
+	rs, err := b.o.Lists.Requests(ctx, "origin", c.Envelope, 1)
 	if err != nil {
 		return false, fmt.Errorf("look for an earlier run of this command: %w", err)
 	}
-	for _, r := range rs {
-		if r.Channel == c.Channel && r.Command == line.String() && !r.Created.Before(c.At) {
-			return true, nil
-		}
-	}
-	return false, nil
+	return len(rs) > 0, nil
 }
 
 // do carries a command out. An empty message means that the answer is a shared card.

@@ -66,7 +66,7 @@ func (b *Bot) askRest(ctx context.Context, who asker, r approvals.Request, was, 
 	}
 	return b.o.Requests.Submit(ctx, approvals.Draft{
 		Kind: approvals.KindRecycle, Cluster: t.Cluster, Target: nameOf(t, was.Target), Command: line.String(),
-		Requester: who.user, Channel: who.channel, Plan: &p,
+		Requester: who.user, Channel: who.channel, Origin: who.origin, Plan: &p,
 	})
 }
 

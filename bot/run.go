@@ -30,7 +30,7 @@ func (b *Bot) submitDiscovery(ctx context.Context, who asker, t engine.Target, l
 func (b *Bot) askDiscovery(ctx context.Context, who asker, t engine.Target, line Line) (approvals.Request, error) {
 	return b.o.Requests.Submit(ctx, approvals.Draft{
 		Kind: approvals.KindDiscover, Cluster: t.Cluster, Target: nameOf(t, line.Target), Command: line.String(),
-		Requester: who.user, Channel: who.channel,
+		Requester: who.user, Channel: who.channel, Origin: who.origin,
 	})
 }
 
@@ -58,7 +58,7 @@ func (b *Bot) askRun(ctx context.Context, who asker, line Line) (approvals.Reque
 	}
 	return b.o.Requests.Submit(ctx, approvals.Draft{
 		Kind: approvals.KindRecycle, Cluster: t.Cluster, Target: nameOf(t, line.Target), Command: line.String(),
-		Requester: who.user, Channel: who.channel, Plan: &p,
+		Requester: who.user, Channel: who.channel, Origin: who.origin, Plan: &p,
 	})
 }
 

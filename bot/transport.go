@@ -14,6 +14,8 @@ type Command struct {
 	Channel string
 	Reply   Reply
 	At      time.Time
+
+	Envelope string // the act of typing it: the same for every delivery, and for nothing else
 }
 
 // Click is a button pressed. Value is what the button carried, never trusted beyond being a value.

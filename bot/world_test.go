@@ -224,7 +224,7 @@ func (w *world) Requests(_ context.Context, filter, arg string, limit int) ([]ap
 	var out []approvals.Request
 	for _, r := range w.requests {
 		live := slices.ContainsFunc(w.jobs[r.ID], func(j engine.Job) bool { return !j.State.Final() })
-		ok := map[string]bool{"": true, "pending": r.State == approvals.Pending, "running": live, "mine": r.Requester.ID == arg, "history": r.Target == arg, "channel": r.Channel == arg}[filter]
+		ok := map[string]bool{"": true, "pending": r.State == approvals.Pending, "running": live, "mine": r.Requester.ID == arg, "origin": r.Origin == arg, "history": r.Target == arg, "channel": r.Channel == arg}[filter]
 		if ok {
 			out = append(out, r)
 		}

@@ -121,7 +121,7 @@ func (c *Client) dispatch(ctx context.Context, e bot.Envelope) (err error) {
 func (c *Client) command(ctx context.Context, e bot.Envelope, p slashPayload) error {
 	c.hooks.minted(p.ResponseURL, e.At)
 	who := p.actor()
-	return c.o.Handler.Command(ctx, bot.Command{Text: p.Text, User: who, Channel: p.ChannelID, At: e.At,
+	return c.o.Handler.Command(ctx, bot.Command{Text: p.Text, User: who, Channel: p.ChannelID, At: e.At, Envelope: e.Key,
 		Reply: bot.Reply{User: who.ID, Channel: p.ChannelID, URL: p.ResponseURL, Trigger: p.TriggerID}})
 }
 

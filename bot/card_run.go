@@ -27,7 +27,7 @@ func (v view) recycle(b *builder) {
 	v.asked(b)
 	v.decisions(b)
 	if state.Final() {
-		v.ended(b, s, state)
+		v.ended(b, s)
 		return
 	}
 	if state == engine.JobQueued && v.r.NotBefore.After(v.now) { // nothing to show before, and only the whole run to stop
@@ -198,7 +198,7 @@ func (v view) runButtons(l Locale, state engine.JobState) []Button {
 }
 
 // ended shows what came of it; the thread has the table.
-func (v view) ended(b *builder, s totals, state engine.JobState) {
+func (v view) ended(b *builder, s totals) {
 	if s.done > 0 {
 		b.say(kGaveBack, args{"given": bold(bytesOf(s.given())), "before": plain(bytesOf(s.before)), "after": plain(bytesOf(s.after)),
 			"predicted": plain(bytesOf(s.predicted)), "n": plainInt(s.done), "m": plainInt(s.tables), "time": plain(b.l.span(wall(v.jobs)))})

@@ -78,7 +78,7 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(serveCommand(), demoCommand(), doctorCommand(), auditCommand(), configCommand(), versionCommand())
+	root.AddCommand(serveCommand(), healthCommand(), demoCommand(), doctorCommand(), auditCommand(), configCommand(), versionCommand())
 	root.AddCommand(topologyCommand(), jobsCommand(), requestsCommand(), tokenCommand(), dbCommand(), backupCommand(), nodesCommand(), regionsCommand())
 	return root
 }

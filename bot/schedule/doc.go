@@ -11,7 +11,8 @@
 // The request is an ordinary one (approvals.Submit): its card is the announcement, its requester is
 // the schedule, and neither the schedule's author nor its last editor may approve it. Approved work
 // starts at the slot and not before; no table is started after the window. Nothing runs because of
-// a schedule alone.
+// a schedule alone: a run under a standing approval is announced as pending, and approved at its
+// start by the people who gave it, if they still may; else it is taken back and asked again.
 //
 // # Failure behaviour
 //

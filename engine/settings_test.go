@@ -84,6 +84,12 @@ func TestSuperReadOnlyIsLiftedOnlyForTheWork(t *testing.T) {
 	require.Equal(t, engine.JobSucceeded, w.job(next).State)
 	require.Empty(t, w.job(id).Settings, "the next job on the host finds it as well")
 	require.Equal(t, "1", w.variable(1, "super_read_only"))
+
+	w.leave(id, rebuild.Change{Name: "super_read_only", Before: "1", After: "0"})
+	require.NoError(t, w.cluster.Promote(t.Context(), w.cluster.Nodes[1]))
+	require.NoError(t, w.dispatcher.Sweep(t.Context()))
+	require.Equal(t, "0", w.variable(1, "super_read_only"), "a server that became the primary meanwhile keeps taking writes")
+	require.Len(t, w.job(id).Settings, 1, "and what was changed there stays known")
 }
 
 // leave makes an ended job one whose process died before it put a setting back.

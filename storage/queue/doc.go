@@ -26,8 +26,8 @@
 // A person can hold a region (no job of it starts, running ones go on) or a node (it starts nothing and
 // hands over what it runs). The truth is in the table of holds and survives restarts; River's own pause
 // of a queue only makes waiting cheap, and is put back by whoever meets a hold. A drained process
-// removes River's queues and ends the contexts of its runs: the statement on a server goes on there, the
-// row is snoozed, and another process adopts it.
+// stops River as at its end: the statement on a server goes on there, the row is snoozed, and another
+// process adopts it.
 //
 // # Failure behaviour
 //

@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
-	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
-	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/storage"
@@ -21,7 +16,6 @@ import (
 const (
 	snoozeHeld  = 5 * time.Second // River's queue is paused meanwhile, and wakes them no sooner
 	snoozeDrain = time.Second     // another node takes it
-	drainWait   = 15 * time.Second
 )
 
 // PauseRegion keeps every process from starting jobs of a region; running jobs go on. The hold is in
@@ -96,29 +90,19 @@ func (q *Queue) held(ctx context.Context, jobID string) (bool, error) {
 // Before Start it keeps the process from starting at all.
 func (q *Queue) Drain(ctx context.Context) error {
 	q.mu.Lock()
-	already := q.drained
 	q.drained = true
-	for _, cancel := range q.running {
-		cancel()
-	}
 	q.mu.Unlock()
-	if already || q.leave == nil {
-		return nil
+	if q.leave == nil {
+		return nil // nothing runs
 	}
-	return q.letGo(ctx)
-}
-
-// letGo removes River's queues from this process.
-func (q *Queue) letGo(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, drainWait)
-	defer cancel()
-	var g errgroup.Group
-	for _, region := range q.regions() {
-		g.Go(func() error { return q.life.Queues().Remove(ctx, queueName(region)) })
-	}
-	if err := g.Wait(); err != nil {
+	now, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := q.Stop(now); err != nil {
 		return fmt.Errorf("drain this node: %w", err)
 	}
+	q.mu.Lock()
+	q.waits = true
+	q.mu.Unlock()
 	q.log.Info("this node is drained: it takes no work")
 	return nil
 }
@@ -134,29 +118,14 @@ func (q *Queue) later() bool {
 // Undrain ends Drain.
 func (q *Queue) Undrain(ctx context.Context) error {
 	q.mu.Lock()
-	was, waits := q.drained, q.waits
+	waits := q.waits
 	q.drained, q.waits = false, false
 	q.mu.Unlock()
-	if waits {
-		return q.Start(ctx)
-	}
-	if !was || q.leave == nil {
+	if !waits {
 		return nil
 	}
-	for _, region := range q.regions() {
-		if err := q.life.Queues().Add(queueName(region), river.QueueConfig{MaxWorkers: q.opts.Regions[region]}); err != nil {
-			return fmt.Errorf("take work of region %q again: %w", region, err)
-		}
-	}
-	q.log.Info("this node takes work again", zap.Strings("regions", q.regions()))
-	return nil
-}
-
-// regions are those this process works.
-func (q *Queue) regions() []string {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return slices.Sorted(maps.Keys(q.opts.Regions))
+	q.log.Info("this node takes work again")
+	return q.Start(ctx)
 }
 
 // Running is how many jobs run in this process.

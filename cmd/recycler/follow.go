@@ -84,8 +84,8 @@ func (r *reloader) watch(w *fsnotify.Watcher) {
 	var folders []string
 	for _, f := range cfg.Files(r.src.path) {
 		folders = append(folders, filepath.Dir(f))
-		if real, err := filepath.EvalSymlinks(f); err == nil {
-			folders = append(folders, filepath.Dir(real))
+		if target, err := filepath.EvalSymlinks(f); err == nil {
+			folders = append(folders, filepath.Dir(target))
 		}
 	}
 	slices.Sort(folders)

@@ -89,6 +89,9 @@ type Node struct {
 	// Regions are those whose servers this process reaches as a worker; empty: all of the
 	// configuration. The flag --regions overrides them.
 	Regions []string `yaml:"regions"`
+	// Profile is an address of this machine on which Go's profiles are served, for example
+	// 127.0.0.1:6060; empty: they are not.
+	Profile string `yaml:"profile"`
 }
 
 // Log is what the process writes to standard error.

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -54,6 +55,11 @@ func (n Node) validate(m *mistakes, clusters []Cluster) {
 		oneOf(m, at, r, RoleBot, RoleWorker, RoleAPI)
 		if slices.Contains(n.Roles[:i], r) {
 			m.addf(at, "%s is listed twice", r)
+		}
+	}
+	if n.Profile != "" {
+		if host, _, err := net.SplitHostPort(n.Profile); err != nil || !loopback(host) {
+			m.addf("node.profile", "%q is not an address of this machine, for example 127.0.0.1:6060", n.Profile)
 		}
 	}
 	var known []string

@@ -149,6 +149,7 @@ func (a *app) run(ctx context.Context) error {
 	g.Go(func() error { return m.run(ctx) })
 	g.Go(func() error { return a.beBot(ctx) })
 	g.Go(func() error { return a.serveAPI(ctx) })
+	g.Go(func() error { return a.profiling(ctx) })
 	g.Go(func() error { return a.sharing(ctx) })
 	g.Go(func() error { return a.reload.follow(ctx) })
 	node := a.conf.Load().config.Node

@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 	})
 	p.scrape(t)
 	p.traced(t, job)
+	p.profiled(t)
 	p.trouble(t)
 	p.secrecy(t)
 }
@@ -105,6 +106,7 @@ func startProgram(t *testing.T) *program {
 	p.config = filepath.Join(p.dir, "recycler.yaml")
 	require.NoError(t, os.WriteFile(p.config, fmt.Appendf(nil, `
 log: {level: debug}
+node: {profile: "127.0.0.1:0"}
 alerts: {webhook: "%[7]s/%[8]s"}
 slack: {bot_token: %[1]s, app_token: %[2]s, api_url: "%[3]s/api/"}
 storage: {url: "sqlite://%[4]s/state.db"}
@@ -293,4 +295,20 @@ func holdBack(t *testing.T, n *mysqltest.Node) {
 		err := n.DB().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_started < NOW() - INTERVAL 2 SECOND").Scan(&old)
 		return err == nil && old > 0
 	}, 20*time.Second, 100*time.Millisecond, "the transaction is not long yet")
+}
+
+// profiled reads a profile from the listener of its own.
+func (p *program) profiled(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, "log"))
+	require.NoError(t, err)
+	found := regexp.MustCompile(`"profiles are served","addr":"([^"]+)"`).FindSubmatch(text)
+	require.NotNil(t, found)
+	res, err := http.Get("http://" + string(found[1]) + "/debug/pprof/goroutine?debug=1")
+	require.NoError(t, err)
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	require.Contains(t, string(b), "goroutine profile: total")
 }

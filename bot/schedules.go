@@ -312,7 +312,7 @@ func (d *draft) scheduleTold(e engine.Event) error {
 	a := args{"id": code(x.ID), "who": mention(approvals.Actor{ID: e.Actor, Name: f.By}), "command": command, "cron": code(x.Timing.Cron),
 		"zone": plain(x.Timing.Zone), "next": next, "lead": plain(l.span(x.Timing.Lead)), "at": when(f.Slot), "target": code(x.Target),
 		"why": plain(clip(f.Text, 900)), "owner": mention(x.Owner), "n": plainInt(n)}
-	standingArgs(l, f, a)
+	standingArgs(f, a)
 	k, ok := scheduleKeys[f.What]
 	if e.Kind == approvals.EventScheduleLate {
 		k, ok = kScheduleLate, true

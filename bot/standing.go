@@ -141,7 +141,7 @@ func (v view) standingButtons(l Locale, approve, note Button) []Button {
 }
 
 // standingArgs are the words of a fact about a standing approval.
-func standingArgs(l Locale, f approvals.ScheduleFact, a args) {
+func standingArgs(f approvals.ScheduleFact, a args) {
 	if f.Grant == nil {
 		return
 	}

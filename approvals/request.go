@@ -49,7 +49,7 @@ type Request struct {
 	Requester    Actor        `json:"requester"`
 	Barred       []Actor      `json:"barred,omitempty"` // further people who must not approve: a schedule's author and last editor
 	Channel      string       `json:"channel"`
-	Plan         *engine.Plan `json:"plan,omitempty"` // recycle only
+	Plan         *engine.Plan `json:"plan,omitempty"` // recycle only; a list has Summary instead
 	Digest       string       `json:"digest"`
 	MinApprovals int          `json:"min_approvals"`
 	State        State        `json:"state"`
@@ -60,6 +60,19 @@ type Request struct {
 	Grounds      Grounds      `json:"grounds,omitzero"`
 	Origin       string       `json:"origin,omitempty"` // the act that asked for it, where that may be handled again: unique
 	Reviews      []Review     `json:"reviews,omitempty"`
+
+	Summary *engine.PlanSummary `json:"-"` // of the plan, on a list; Work has it of any request
+}
+
+// Work is the summary of what is asked to be rebuilt; false for a discovery.
+func (r Request) Work() (engine.PlanSummary, bool) {
+	switch {
+	case r.Summary != nil:
+		return *r.Summary, true
+	case r.Plan != nil:
+		return r.Plan.Summary(), true
+	}
+	return engine.PlanSummary{}, false
 }
 
 // Decision is what a reviewer said.

@@ -155,16 +155,16 @@ func (v view) confirm(l Locale) *Confirm {
 
 // stake says what an approval starts.
 func stake(l Locale, r approvals.Request) string {
-	if r.Plan == nil {
+	work, ok := r.Work()
+	if !ok {
 		return l.text(kConfirmDiscover, args{"target": plain(clip(r.Target, 80))})
 	}
 	k := kConfirmRecycle
 	if !r.NotBefore.IsZero() {
 		k = kConfirmLater
 	}
-	tables, _, gain, estimate := r.Plan.Totals()
-	return l.text(k, args{"target": plain(clip(r.Target, 80)), "n": plainInt(tables), "gain": plain(bytesOf(gain)),
-		"time": plain(l.about(estimate)), "digest": plain(digest8(r.Digest)), "at": plain(stamp(r.NotBefore))})
+	return l.text(k, args{"target": plain(clip(r.Target, 80)), "n": plainInt(work.Tables), "gain": plain(bytesOf(work.Gain)),
+		"time": plain(l.about(work.Estimate)), "digest": plain(digest8(r.Digest)), "at": plain(stamp(r.NotBefore))})
 }
 
 // closed shows a request that was not approved. Who and when comes from the reviews.

@@ -175,8 +175,8 @@ func (v view) timeLeft(s totals) time.Duration {
 		}
 	}
 	parallel := 1
-	if v.r.Plan != nil {
-		parallel = max(1, v.r.Plan.Parallel)
+	if work, ok := v.r.Work(); ok {
+		parallel = max(1, work.Parallel)
 	}
 	return max(0, time.Duration(float64(rest)*float64(s.took)/float64(s.endedEstimate))/time.Duration(parallel))
 }

@@ -90,9 +90,8 @@ func (h *homePage) waiting(ctx context.Context) error {
 	h.part(kHomeWaiting, kHomeNoneWaiting, len(rs), nil)
 	for _, r := range rs[:min(homeWaiting, len(rs))] {
 		what := h.l.say(kHomeLook, args{"target": bold(r.Target)})
-		if r.Plan != nil {
-			tables, _, gain, _ := r.Plan.Totals()
-			what = h.l.count(kHomeRebuild, tables, args{"target": bold(r.Target), "gain": plain(bytesOf(gain))})
+		if work, ok := r.Work(); ok {
+			what = h.l.count(kHomeRebuild, work.Tables, args{"target": bold(r.Target), "gain": plain(bytesOf(work.Gain))})
 		}
 		h.text(join(" · ", []Span{code(r.ID)}, what)...)
 		h.context(h.l.say(kHomeAsked, args{"who": plain(answerTo(r).Name), "channel": Span{Channel: r.Channel}, "at": when(r.Created), "until": when(r.Expires)})...)
@@ -183,6 +182,14 @@ func (h *homePage) recent(ctx context.Context) error {
 		r    approvals.Request
 		jobs []engine.Job
 	}
+	ids := make([]string, len(rs))
+	for i, r := range rs {
+		ids[i] = r.ID
+	}
+	briefs, err := h.o.Lists.Briefs(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("read the jobs of what was: %w", err)
+	}
 	var out []ended
 	for _, r := range rs {
 		if len(out) == homeRecent {
@@ -191,10 +198,7 @@ func (h *homePage) recent(ctx context.Context) error {
 		if r.State == approvals.Pending {
 			continue
 		}
-		jobs, err := h.o.Facts.Jobs(ctx, r.ID)
-		if err != nil {
-			return fmt.Errorf("read the jobs of %s: %w", r.ID, err)
-		}
+		jobs := briefs[r.ID]
 		if r.State != approvals.Approved || overall(jobs).Final() {
 			out = append(out, ended{r, jobs})
 		}

@@ -23,7 +23,7 @@ type Facts interface {
 
 // Lists answers the list commands.
 type Lists interface {
-	// Requests lists newest first; filter: "", "pending", "running", "mine" (with user), "history" (with host),
+	// Requests lists newest first, with summaries instead of plans; filter: "", "pending", "running", "mine" (with user), "history" (with host),
 	// "channel" (with its id).
 	Requests(ctx context.Context, filter, arg string, limit int) ([]approvals.Request, error)
 	// Briefs returns the jobs of requests, by request, with figures instead of plans and steps.

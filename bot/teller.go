@@ -253,6 +253,9 @@ func (t *Teller) tick(ctx context.Context) (int, error) {
 		if r.Kind == approvals.KindDiscover {
 			continue
 		}
+		if r, err = t.o.Facts.Request(ctx, r.ID); err != nil { // a list has no plans
+			return len(rs), fmt.Errorf("read what runs: %w", err)
+		}
 		p, err := t.card(ctx, r, true)
 		if err != nil {
 			return len(rs), err

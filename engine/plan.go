@@ -110,6 +110,28 @@ func (p Plan) Totals() (tables int, bytes, gain int64, estimate time.Duration) {
 	return tables, bytes, gain, estimate
 }
 
+// PlanSummary is what a list shows of a plan.
+type PlanSummary struct {
+	Mode     rebuild.Mode  `json:"mode"`
+	Snapshot time.Time     `json:"snapshot"`
+	Hosts    []string      `json:"hosts"`
+	Parallel int           `json:"parallel"`
+	Tables   int           `json:"tables"`
+	Bytes    int64         `json:"bytes"`
+	Gain     int64         `json:"gain"`
+	Estimate time.Duration `json:"estimate"` // one table after the other
+}
+
+// Summary is what a list shows of the plan.
+func (p Plan) Summary() PlanSummary {
+	s := PlanSummary{Mode: p.Mode, Snapshot: p.Snapshot, Hosts: make([]string, len(p.Hosts)), Parallel: p.Parallel}
+	for i, h := range p.Hosts {
+		s.Hosts[i] = h.Name
+	}
+	s.Tables, s.Bytes, s.Gain, s.Estimate = p.Totals()
+	return s
+}
+
 // Discovery is one approved look at a cluster: its topology and, per inventoried host, the tables
 // with their predictions. Plans are made from it, never from a live server.
 type Discovery struct {

@@ -93,10 +93,11 @@ var attacks = []struct {
 	{"unknown state", "UPDATE requests SET state = 'fine', decided = 1 WHERE id = 'R-PEND'"},
 	{"expire without time", "UPDATE requests SET state = 'expired' WHERE id = 'R-PEND'"},
 	{"revive an expired request", "UPDATE requests SET state = 'pending', decided = 0 WHERE id = 'R-GONE'"},
-	{"replace an expired request", "INSERT OR REPLACE INTO requests SELECT id, kind, cluster, target, command, requester_team, requester_id, requester_name, barred, channel, plan, digest, min_approvals, 'pending', created, expires, 0, '', 0, 'review', '{}', '' FROM requests WHERE id = 'R-GONE'"},
+	{"replace an expired request", "INSERT OR REPLACE INTO requests SELECT id, kind, cluster, target, command, requester_team, requester_id, requester_name, barred, channel, plan, digest, min_approvals, 'pending', created, expires, 0, '', 0, 'review', '{}', '', '' FROM requests WHERE id = 'R-GONE'"},
 	{"deny an approved request", "UPDATE requests SET state = 'denied' WHERE id = 'R-DONE'"},
 	{"lower the needed approvals", "UPDATE requests SET min_approvals = 1 WHERE id = 'R-TWO'"},
 	{"swap the plan", "UPDATE requests SET plan = '{}' WHERE id = 'R-PEND'"},
+	{"another summary of a plan", "UPDATE requests SET summary = '{}' WHERE id = 'R-PEND'"},
 	{"swap the digest", "UPDATE requests SET digest = 'x' WHERE id = 'R-PEND'"},
 	{"swap the requester", "UPDATE requests SET requester_id = 'U9' WHERE id = 'R-PEND'"},
 	{"lift the bar", "UPDATE requests SET barred = '[]' WHERE id = 'R-PEND'"},
@@ -191,6 +192,7 @@ var attacks = []struct {
 	{"replace a message", "INSERT OR REPLACE INTO posts (key, ord, request_id, channel, parent, body, routine, told, rev, updated) SELECT key, 99, request_id, channel, parent, '', 0, 0, 1, 1 FROM posts"},
 	{"sent more than there is", "UPDATE posts SET sent_rev = 7"},
 	{"rewrite figures", "UPDATE job_figures SET after_bytes = 0"},
+	{"remove what was given back", "DELETE FROM freed"},
 	{"remove figures", "DELETE FROM job_figures"},
 	{"figures of a job that runs", "INSERT INTO job_figures (job_id, tables, done, skipped, before_bytes, after_bytes, took_ns, at) VALUES ('R-DONE', 2, 1, 0, 0, 0, 0, 1)"},
 	{"replace figures", "INSERT OR REPLACE INTO job_figures (job_id, tables, done, skipped, before_bytes, after_bytes, took_ns, at) VALUES ('R-END', 2, 2, 0, 9, 0, 0, 1)"},
@@ -267,7 +269,7 @@ func TestSchemaAcceptsTheTrueWay(t *testing.T) {
 func dump(t *testing.T, db *DB) string {
 	t.Helper()
 	var out strings.Builder
-	for _, table := range []string{"requests", "reviews", "jobs", "steps", "settings", "leases", "events", "cursors", "posts", "api_tokens", "job_figures"} {
+	for _, table := range []string{"requests", "reviews", "jobs", "steps", "settings", "leases", "events", "cursors", "posts", "api_tokens", "job_figures", "freed"} {
 		require.NoError(t, db.Read(t.Context(), func(ctx context.Context, tx Tx) error {
 			row := "CAST(x AS TEXT)"
 			if !onPostgres(t) {
@@ -309,7 +311,7 @@ func TestEveryTriggerStopsSomething(t *testing.T) {
 	tried := attacks
 	if onPostgres(t) {
 		tried = append(tried, truncates...)
-		for _, table := range []string{"requests", "reviews", "jobs", "steps", "leases", "events", "job_figures"} {
+		for _, table := range []string{"requests", "reviews", "jobs", "steps", "leases", "events", "job_figures", "freed"} {
 			tried = append(tried, struct{ name, script string }{"truncate", "TRUNCATE " + table + " CASCADE"})
 		}
 	}

@@ -41,7 +41,8 @@
 // stay. Triggers hold the least ages, whatever is configured. A job's plan is stored once, with its
 // request. SQLite uses freed pages again, so the file stays as big as its fullest moment.
 //
-// Lists read figures, not steps, and a clause for only what was asked: a test shows with EXPLAIN that
+// Lists read figures and summaries, not steps and plans; what was given back is summed by job and day
+// (freed) as each table is done, for charts and the week; and a query has a clause for only what was asked: a test shows with EXPLAIN that
 // nothing behind a screen reads a big table from end to end.
 //
 // Progress of running jobs reaches other processes through one row a job that is written over; it is

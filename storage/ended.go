@@ -8,13 +8,11 @@ import (
 	"mysql-recycler/engine"
 )
 
-// endedJobs is one query however many jobs and channels there are: jobs_ended finds the span, the
-// steps of a job are found by their key, and of an old job only its figures are left.
+// endedJobs is one query however many jobs and channels there are: jobs_ended finds the span, and
+// what a job gave back is some rows, not its steps.
 const endedJobs = `SELECT r.id, r.channel, j.host, j.state, j.reason, j.ended,
-	CAST(COALESCE((SELECT f.done FROM job_figures f WHERE f.job_id = j.id), 0)
-		+ (SELECT COUNT(*) FROM steps s WHERE s.job_id = j.id AND s.state = 'done') AS BIGINT),
-	CAST(COALESCE((SELECT f.before_bytes - f.after_bytes FROM job_figures f WHERE f.job_id = j.id), 0)
-		+ COALESCE((SELECT SUM(s.before_bytes - s.after_bytes) FROM steps s WHERE s.job_id = j.id AND s.state = 'done'), 0) AS BIGINT)
+	CAST(COALESCE((SELECT SUM(f.tables) FROM freed f WHERE f.job_id = j.id), 0) AS BIGINT),
+	CAST(COALESCE((SELECT SUM(f.bytes) FROM freed f WHERE f.job_id = j.id), 0) AS BIGINT)
 FROM jobs j JOIN requests r ON r.id = j.request_id
 WHERE j.ended >= $1 AND j.ended < $2 AND j.kind = 'recycle' ORDER BY j.ended, j.id`
 

@@ -60,7 +60,7 @@ func (s *Facts) Jobs(ctx context.Context, requestID string) ([]engine.Job, error
 	return jobs, nil
 }
 
-// Requests lists requests with reviews, newest first. filter is empty, "pending", "running",
+// Requests lists requests with reviews and summaries of their plans, newest first. filter is empty, "pending", "running",
 // "mine" (arg: a user id), "channel" (arg: its id), "origin" (arg: the act that asked; at most one) or
 // "history" (arg: a host; all when empty).
 func (s *Facts) Requests(ctx context.Context, filter, arg string, limit int) ([]approvals.Request, error) {

@@ -19,9 +19,13 @@ type Freed struct {
 // dayMS is the length of a day in milliseconds.
 const dayMS = 24 * 60 * 60 * 1000
 
-// longest is how long before the end of a table its request can have been made: a run over a cluster
-// takes weeks at most. It bounds what is read.
-const longest = 60 * 24 * time.Hour
+// addFreed adds what a table gave back to the sums of its day.
+func addFreed(ctx context.Context, tx Tx, job engine.Job, s engine.Step) error {
+	_, err := tx.Exec(ctx, `INSERT INTO freed (job_id, day, cluster, tables, bytes) VALUES ($1, $2, $3, 1, $4)
+		ON CONFLICT (job_id, day) DO UPDATE SET tables = freed.tables + 1, bytes = freed.bytes + excluded.bytes`,
+		job.ID, toMS(s.Ended)/dayMS, job.Cluster, s.Before-s.After)
+	return err
+}
 
 // Rebuilt are the tables (schema.table) of a host that jobs have rebuilt since a time.
 func (s *Facts) Rebuilt(ctx context.Context, host string, since time.Time) (map[string]bool, error) {
@@ -37,8 +41,7 @@ func (s *Facts) Rebuilt(ctx context.Context, host string, since time.Time) (map[
 			done[plan.Schema+"."+plan.Table] = true
 			return err
 		}, `SELECT s.plan FROM jobs j JOIN steps s ON s.job_id = j.id
-			WHERE j.host = $1 AND j.created >= $2 AND s.state = 'done' AND s.started >= $3`,
-			host, toMS(since.Add(-longest)), toMS(since))
+			WHERE j.host = $1 AND (j.ended = 0 OR j.ended >= $2) AND s.state = 'done' AND s.started >= $2`, host, toMS(since))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list what was rebuilt on %s: %w", host, err)
@@ -46,8 +49,8 @@ func (s *Facts) Rebuilt(ctx context.Context, host string, since time.Time) (map[
 	return done, nil
 }
 
-// Freed sums what tables gave back on each day since a time, by cluster, oldest first. Days without
-// any are left out.
+// Freed sums what tables gave back on each day in UTC from that of a time on, by cluster, oldest first.
+// Days without any are left out.
 func (s *Facts) Freed(ctx context.Context, since time.Time) ([]Freed, error) {
 	var days []Freed
 	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
@@ -58,10 +61,8 @@ func (s *Facts) Freed(ctx context.Context, since time.Time) ([]Freed, error) {
 			f.Day = fromMS(day * dayMS)
 			days = append(days, f)
 			return err
-		}, fmt.Sprintf(`SELECT s.ended / %d, r.cluster, CAST(SUM(s.before_bytes - s.after_bytes) AS BIGINT), COUNT(*)
-			FROM requests r JOIN jobs j ON j.request_id = r.id JOIN steps s ON s.job_id = j.id
-			WHERE r.created >= $1 AND s.state = 'done' AND s.ended >= $2
-			GROUP BY 1, 2 ORDER BY 1, 2`, dayMS), toMS(since.Add(-longest)), toMS(since))
+		}, `SELECT day, cluster, CAST(SUM(bytes) AS BIGINT), CAST(SUM(tables) AS BIGINT) FROM freed WHERE day >= $1
+			GROUP BY day, cluster ORDER BY day, cluster`, toMS(since)/dayMS)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sum what was given back: %w", err)

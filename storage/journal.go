@@ -128,8 +128,14 @@ func (s *Journal) SetStep(ctx context.Context, l engine.Lease, c engine.StepChan
 		if len(c.From) > 0 && !slices.Contains(c.From, is) {
 			return stateError(fmt.Sprintf("step %d of %s", c.Step.Seq, job.ID), is, c.From)
 		}
-		if err := updateStep(ctx, tx, job.ID, timed(c.Step, now)); err != nil {
+		step := timed(c.Step, now)
+		if err := updateStep(ctx, tx, job.ID, step); err != nil {
 			return err
+		}
+		if step.State == engine.StepDone { // once: it is final
+			if err := addFreed(ctx, tx, job, step); err != nil {
+				return err
+			}
 		}
 		if c.Event.Step == 0 {
 			c.Event.Step = c.Step.Seq

@@ -24,7 +24,7 @@ type Place struct {
 	ID      string
 }
 
-// RequestPage lists requests with reviews after a place, newest first, at most limit.
+// RequestPage lists requests with reviews and summaries of their plans after a place, newest first, at most limit.
 func (s *Facts) RequestPage(ctx context.Context, f Filter, after Place, limit int) ([]approvals.Request, error) {
 	var c conditions
 	c.when(f.State != "", "r.state = ?", f.State)
@@ -44,7 +44,7 @@ func (s *Facts) RequestPage(ctx context.Context, f Filter, after Place, limit in
 	return requests, nil
 }
 
-// listRequests reads requests with their reviews, newest first, in two statements.
+// listRequests reads requests with their reviews and summaries of their plans, newest first, in two statements.
 func listRequests(ctx context.Context, tx Tx, c conditions, limit int) ([]approvals.Request, error) {
 	var requests []approvals.Request
 	places := map[string]int{}
@@ -54,7 +54,7 @@ func listRequests(ctx context.Context, tx Tx, c conditions, limit int) ([]approv
 		r, err := scanRequest(row)
 		places[r.ID], ids, requests = len(requests), append(ids, r.ID), append(requests, r)
 		return err
-	}, "SELECT "+requestColumns+" FROM requests r"+c.where()+" ORDER BY r.created DESC, r.id"+end, c.args...)
+	}, "SELECT "+requestColumns(false)+" FROM requests r"+c.where()+" ORDER BY r.created DESC, r.id"+end, c.args...)
 	if err != nil || len(ids) == 0 {
 		return requests, err
 	}

@@ -112,6 +112,14 @@ func screens() []screen {
 			return err
 		})
 	}
+	add("GET freed", func(ctx context.Context, db *DB) error {
+		_, err := NewFacts(db).Freed(ctx, time.Now().Add(-365*24*time.Hour))
+		return err
+	})
+	add("top", func(ctx context.Context, db *DB) error {
+		_, err := NewFacts(db).Rebuilt(ctx, "A-db-7", time.Now().Add(-30*24*time.Hour))
+		return err
+	})
 	add("card", func(ctx context.Context, db *DB) error {
 		if _, err := NewFacts(db).Request(ctx, "R-A11"); err != nil {
 			return err

@@ -27,7 +27,7 @@ func TestPostgres(t *testing.T) {
 		"CancelBeforeItsTime": TestCancelBeforeItsTime,
 		"EventsAppearInOrder": TestEventsAppearInOrder, "SchemaRefuses": TestSchemaRefuses,
 		"SchemaAcceptsTheTrueWay": TestSchemaAcceptsTheTrueWay, "EveryTriggerStopsSomething": TestEveryTriggerStopsSomething,
-		"Tokens": TestTokens, "IdempotencyKeys": TestIdempotencyKeys, "Pages": TestPages, "Ended": TestEnded, "Freed": TestFreed,
+		"Tokens": TestTokens, "IdempotencyKeys": TestIdempotencyKeys, "Pages": TestPages, "Ended": TestEnded, "Freed": TestFreed, "ListHasSummaries": TestListHasSummaries,
 	} {
 		t.Run(name, test)
 	}

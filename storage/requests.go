@@ -83,17 +83,21 @@ func insertRequest(ctx context.Context, tx Tx, r approvals.Request) error {
 		r.Rule = approvals.RuleReview
 	}
 	var plan any // NULL without a plan
+	summary := ""
 	if r.Plan != nil {
 		if plan, err = toJSON(r.Plan); err != nil {
 			return err
 		}
+		if summary, err = toJSON(r.Plan.Summary()); err != nil {
+			return err
+		}
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO requests (id, kind, cluster, target, command, requester_team, requester_id,
-			requester_name, barred, channel, plan, digest, min_approvals, state, created, expires, not_before, rule, grounds, origin)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+			requester_name, barred, channel, plan, digest, min_approvals, state, created, expires, not_before, rule, grounds, origin, summary)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
 		r.ID, string(r.Kind), r.Cluster, r.Target, r.Command, r.Requester.Team, r.Requester.ID,
 		r.Requester.Name, barred, r.Channel, plan, r.Digest, r.MinApprovals, string(r.State), toMS(r.Created), toMS(r.Expires), toMS(r.NotBefore),
-		string(r.Rule), grounds, r.Origin)
+		string(r.Rule), grounds, r.Origin, summary)
 	return err
 }
 
@@ -115,18 +119,25 @@ func readRequest(ctx context.Context, db *DB, id string) (approvals.Request, err
 	return r, nil
 }
 
-// requestColumns are what scanRequest reads.
-const requestColumns = `r.id, r.kind, r.cluster, r.target, r.command, r.requester_team, r.requester_id, r.requester_name,
-	r.barred, r.channel, r.plan, r.digest, r.min_approvals, r.state, r.created, r.expires, r.not_before, r.rule, r.grounds, r.origin`
+// requestColumns are what scanRequest reads: with the plan, or with its summary instead, as lists do. A
+// request from before there were summaries has its plan there too.
+func requestColumns(whole bool) string {
+	plan := "CASE WHEN r.summary = '' THEN r.plan END, r.summary"
+	if whole {
+		plan = "r.plan, ''"
+	}
+	return `r.id, r.kind, r.cluster, r.target, r.command, r.requester_team, r.requester_id, r.requester_name,
+	r.barred, r.channel, ` + plan + `, r.digest, r.min_approvals, r.state, r.created, r.expires, r.not_before, r.rule, r.grounds, r.origin`
+}
 
 // scanRequest reads one row of requestColumns, without reviews.
 func scanRequest(row Row) (approvals.Request, error) {
 	var r approvals.Request
-	var barred, grounds string
+	var barred, grounds, summary string
 	var plan sql.NullString
 	var created, expires, notBefore int64
 	err := row.Scan(&r.ID, &r.Kind, &r.Cluster, &r.Target, &r.Command, &r.Requester.Team, &r.Requester.ID, &r.Requester.Name,
-		&barred, &r.Channel, &plan, &r.Digest, &r.MinApprovals, &r.State, &created, &expires, &notBefore, &r.Rule, &grounds, &r.Origin)
+		&barred, &r.Channel, &plan, &summary, &r.Digest, &r.MinApprovals, &r.State, &created, &expires, &notBefore, &r.Rule, &grounds, &r.Origin)
 	if err != nil {
 		return r, err
 	}
@@ -140,12 +151,18 @@ func scanRequest(row Row) (approvals.Request, error) {
 			return r, err
 		}
 	}
+	if summary != "" {
+		r.Summary = &engine.PlanSummary{}
+		if err := fromJSON(summary, r.Summary); err != nil {
+			return r, err
+		}
+	}
 	return r, nil
 }
 
 // loadRequest reads one request with its reviews, or engine.ErrNotFound.
 func loadRequest(ctx context.Context, tx Tx, id string) (approvals.Request, error) {
-	r, err := scanRequest(tx.QueryRow(ctx, "SELECT "+requestColumns+" FROM requests r WHERE r.id = $1", id))
+	r, err := scanRequest(tx.QueryRow(ctx, "SELECT "+requestColumns(true)+" FROM requests r WHERE r.id = $1", id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, engine.ErrNotFound
 	}

@@ -14,7 +14,7 @@ import (
 // own tables, which carry nothing while no job lives.
 var transferred = []string{
 	"counters", "requests", "reviews", "jobs", "steps", "settings", "leases", "events", "discoveries", "discovery_hosts",
-	"cursors", "posts", "inbox", "audit", "schedules", "schedule_runs", "grants", "api_tokens", "api_keys", "campaigns", "job_figures", "holds",
+	"cursors", "posts", "inbox", "audit", "schedules", "schedule_runs", "grants", "api_tokens", "api_keys", "campaigns", "job_figures", "freed", "holds",
 }
 
 // Transfer copies every fact of one database into another that is empty, in one transaction there,

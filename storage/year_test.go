@@ -47,6 +47,7 @@ func (y year) fill(tb testing.TB, db *DB, prefix string) {
 			"{at}", fmt.Sprintf("(%d + n.i * CAST(%d AS BIGINT))", now-yearMS, (yearMS-int64(time.Hour/time.Millisecond))/int64(y.jobs)),
 			"{cluster}", "('cluster-' || (n.i % 20))", "{kind}", "CASE WHEN n.i % 10 = 0 THEN 'discover' ELSE 'recycle' END",
 			"{plan}", fmt.Sprintf("CASE WHEN n.i %% 10 = 0 THEN NULL ELSE '{\"cluster\":\"c\",\"hosts\":[{\"name\":\"h\",\"steps\":[' || substr('%s', 2) || ']}]}' END", strings.Repeat(","+tablePlan, tablesOfJob)),
+			"{summary}", fmt.Sprintf("CASE WHEN n.i %% 10 = 0 THEN '' ELSE '{\"hosts\":[\"h\"],\"tables\":%d,\"gain\":50000000000}' END", tablesOfJob),
 			"{table}", "'"+tablePlan+"'", "{seq}", fmt.Sprint(seq), "{ord}", fmt.Sprint(ord), "{now}", fmt.Sprint(now),
 			"{body}", fmt.Sprintf("'{\"cluster\":\"c\",\"hosts\":[{\"name\":\"h\",\"tables\":[' || substr('%s', 2) || ']}]}'", strings.Repeat(",{}", 300)),
 			"{card}", "'"+strings.Repeat("x", 1500)+"'", "{perjob}", fmt.Sprint(tablesOfJob*stepEvents+4),
@@ -67,8 +68,8 @@ const tablePlan = `{"seq":1,"schema":"shop_production","table":"order_items_2024
 
 // yearRows are the statements, in the order of their keys. 97 of 100 requests are approved.
 var yearRows = []string{
-	`INSERT INTO requests (id, kind, cluster, target, command, requester_team, requester_id, requester_name, barred, channel, plan, digest, min_approvals, state, created, expires, decided)
-	 {n} SELECT {id}, {kind}, {cluster}, {host}, 'run ' || {host}, 'T1', 'U' || (n.i % 30), 'alice', '[]', 'C1', {plan}, 'd', 1,
+	`INSERT INTO requests (id, kind, cluster, target, command, requester_team, requester_id, requester_name, barred, channel, plan, summary, digest, min_approvals, state, created, expires, decided)
+	 {n} SELECT {id}, {kind}, {cluster}, {host}, 'run ' || {host}, 'T1', 'U' || (n.i % 30), 'alice', '[]', 'C1', {plan}, {summary}, 'd', 1,
 	 CASE n.i % 100 WHEN 1 THEN 'denied' WHEN 2 THEN 'expired' WHEN 3 THEN 'withdrawn' ELSE 'approved' END, {at}, {at} + 3600000, {at} + 60000 FROM n`,
 	`INSERT INTO reviews (request_id, requester_id, digest, reviewer_team, reviewer_id, reviewer_name, decision, comment, approvers, at)
 	 {n} SELECT {id}, 'U' || (n.i % 30), 'd', 'T1', 'UBOB', 'bob', 'approve', '', '["UBOB"]', {at} + 60000 FROM n WHERE n.i % 100 NOT IN (1, 2, 3)`,
@@ -80,6 +81,8 @@ var yearRows = []string{
 	 {n} SELECT {id}, t.k, {table}, CASE WHEN t.k % 25 = 0 THEN 'skipped' ELSE 'done' END,
 	 '{"create_time":"2026-01-02T03:04:05Z","before_bytes":1234567890,"space_id":123}', 1234567890, 734567890, 93000000000, 1,
 	 CASE WHEN t.k % 25 = 0 THEN '' ELSE 'done' END, {at} + t.k * 1000, {at} + t.k * 1000 + 900 FROM n CROSS JOIN t WHERE n.i % 100 NOT IN (1, 2, 3) AND n.i % 10 <> 0`,
+	`INSERT INTO freed (job_id, day, cluster, tables, bytes)
+	 {n} SELECT {id}, {at} / 86400000, {cluster}, 96, CAST(96 AS BIGINT) * 500000000 FROM n WHERE n.i % 100 NOT IN (1, 2, 3) AND n.i % 10 <> 0`,
 	`INSERT INTO settings (job_id, name, before_value, after_value, changed, restored)
 	 {n} SELECT {id}, 'super_read_only', 'ON', 'OFF', {at}, {at} + 10 FROM n WHERE n.i % 5 = 4`,
 	`INSERT INTO events (seq, at, kind, request_id, job_id, step, actor, data)

@@ -118,17 +118,10 @@ func viewRequest(r approvals.Request) RequestView {
 	for _, w := range r.Reviews {
 		v.Reviews = append(v.Reviews, ReviewView{Reviewer: personOf(w.Reviewer), Decision: string(w.Decision), Comment: w.Comment, At: w.At.UTC()})
 	}
-	if r.Plan == nil {
-		return v
+	if w, ok := r.Work(); ok {
+		v.Plan = &PlanView{Mode: string(w.Mode), Tables: w.Tables, Bytes: w.Bytes, GainBytes: w.Gain, EstimateSeconds: w.Estimate.Seconds(),
+			Hosts: w.Hosts, Snapshot: w.Snapshot.UTC()}
 	}
-	p := PlanView{Mode: string(r.Plan.Mode), Snapshot: r.Plan.Snapshot.UTC(), Hosts: []string{}}
-	var estimate time.Duration
-	p.Tables, p.Bytes, p.GainBytes, estimate = r.Plan.Totals()
-	p.EstimateSeconds = estimate.Seconds()
-	for _, h := range r.Plan.Hosts {
-		p.Hosts = append(p.Hosts, h.Name)
-	}
-	v.Plan = &p
 	return v
 }
 

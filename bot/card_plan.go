@@ -93,11 +93,8 @@ func planBounds(b *builder, p engine.Plan) {
 }
 
 // planDisks says what was free on the hosts, and where nobody can tell: there a rebuild that fills the
-// disk is not held back.
+// disk is not held back, which is news where the cluster keeps a reserve.
 func planDisks(b *builder, p engine.Plan) {
-	if p.Limits.DiskFree <= 0 {
-		return
-	}
 	var known, unknown []string
 	for _, h := range p.Hosts {
 		switch {
@@ -112,7 +109,7 @@ func planDisks(b *builder, p engine.Plan) {
 	if len(known) > 0 {
 		b.context(b.l.say(kDiskFree, args{"hosts": plain(clip(strings.Join(known, ", "), 600))})...)
 	}
-	if len(unknown) > 0 {
+	if len(unknown) > 0 && p.Limits.DiskFree > 0 {
 		b.context(append([]Span{emoji("warning"), plain(" ")}, b.l.say(kDiskUnknown, args{"hosts": plain(clip(strings.Join(unknown, ", "), 600))})...)...)
 	}
 }

@@ -63,22 +63,11 @@ type Host struct {
 	Name string `yaml:"name"`
 	// Addr is host:port; without it, the name and port 3306.
 	Addr string `yaml:"addr"`
-	// FreeDisk is what is free for its data, where neither the server nor the hook can tell; 0 is
-	// unknown.
+	// FreeDisk is what is free for its data, where neither the server nor a plugin of kind disk can
+	// tell; 0 is unknown.
 	FreeDisk Size `yaml:"free_disk"`
 	// FreeTmp is what is free where its temporary files are; 0 is unknown.
 	FreeTmp Size `yaml:"free_tmp"`
-}
-
-// DiskHook tells what is free on a host, where the server cannot: {"data": BYTES, "tmp": BYTES}.
-// Command and URL can hold {cluster}, {name}, {host} and {port}.
-type DiskHook struct {
-	// Command is run without a shell; its output is the answer. It gets PATH and no other variable.
-	Command []string `yaml:"command"`
-	// URL is asked by GET when there is no command.
-	URL string `yaml:"url"`
-	// Timeout bounds one question. Defaults to "5s".
-	Timeout time.Duration `yaml:"timeout"`
 }
 
 // TLS is how a connection to a server is protected.
@@ -157,10 +146,9 @@ type Limits struct {
 	// LongTrx holds a start back while a transaction older than this is open on the table.
 	// Defaults to "10s".
 	LongTrx time.Duration `yaml:"long_trx"`
-	// DiskFree is what must stay free beside the new file. Defaults to "5GiB".
+	// DiskFree is what must stay free beside the new file; with 0 the file itself must still fit,
+	// where it is known what is free. Defaults to "5GiB".
 	DiskFree Size `yaml:"disk_free"`
-	// DiskHook tells what is free, where the server cannot.
-	DiskHook DiskHook `yaml:"disk_hook"`
 }
 
 // Policy permits what is otherwise refused. What is true here is written on every card.

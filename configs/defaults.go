@@ -65,7 +65,6 @@ func DefaultCluster() Cluster {
 			HistoryLength:  1_000_000,
 			LongTrx:        10 * time.Second,
 			DiskFree:       5 << 30,
-			DiskHook:       DiskHook{Timeout: 5 * time.Second},
 		},
 		External: External{Replica: []string{"replica"}, Timeout: 2 * time.Second, Retries: 1},
 	}

@@ -70,7 +70,7 @@ clusters:
       -
     allow: ["*", "db-?", "10.0.0.0/0", "10.1.*", "db-*.x:y"]
     rebuild: {min_gain: 64, min_share: 3, mode: binlog, tolerance: 0.5}
-    limits: {max_lag: 10m, disk_free: lots, disk_hook: {command: ["", "{nam}"], url: "ftp://x", timeout: 1ms}}
+    limits: {max_lag: 10m, disk_free: lots}
     mysql: {tls: {mode: preferred}}
   - name: SHOP
     channel: general
@@ -126,11 +126,6 @@ clusters:
 		`clusters[0].rebuild.mode: "binlog" is unknown; write binlog-off, binlog-on`,
 		"clusters[0].rebuild.min_share: 3 is outside 0 to 1",
 		"clusters[0].limits.critical_lag: 5m0s must be more than max_lag 10m0s, or 0 to turn it off",
-		"clusters[0].limits.disk_hook.timeout: 1ms is outside 100ms to 1m0s",
-		"clusters[0].limits.disk_hook: has a command and a url; only one of them can answer",
-		"clusters[0].limits.disk_hook.command: begins with nothing; name the program first",
-		"clusters[0].limits.disk_hook.command[1]: {nam} is unknown; write {cluster}, {name}, {host} or {port}",
-		"clusters[0].limits.disk_hook.url: is not an http or https URL",
 		`clusters[1].channel: "general" is not a channel id (C… or G…)`,
 		`clusters[1].approvers.users[0]: "U1" is not a member id (U… or W…)`,
 		"clusters[1].approvers.users[2]: U111 is listed twice",

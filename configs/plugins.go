@@ -18,7 +18,8 @@ type Plugin struct {
 	// Name is how cards and logs call it. Required.
 	Name string `yaml:"name"`
 	// Kind is validator (can only refuse a host), executor (rebuilds tables in place of our
-	// statement) or hook (takes a node out of service and puts it back). Required.
+	// statement), hook (takes a node out of service and puts it back) or disk (tells what is free on
+	// a host, where the server cannot). Required.
 	Kind string `yaml:"kind"`
 	// Command is an absolute path and its arguments; never run through a shell.
 	Command []string `yaml:"command"`
@@ -30,8 +31,8 @@ type Plugin struct {
 	Token Secret `yaml:"token"`
 	// TokenFile holds the token.
 	TokenFile string `yaml:"token_file"`
-	// Timeout bounds one answer; 0 is what fits the kind: 2s for a validator, 1m for a hook, 24h
-	// for one table of an executor.
+	// Timeout bounds one answer; 0 is what fits the kind: 2s for a validator and disk, 1m for a
+	// hook, 24h for one table of an executor.
 	Timeout time.Duration `yaml:"timeout"`
 	// Clusters it is for; empty: all.
 	Clusters []string `yaml:"clusters"`
@@ -86,8 +87,8 @@ func (c *Config) validatePlugins(m *mistakes) {
 
 func (p Plugin) validate(m *mistakes, path string) {
 	form(m, path+".name", p.Name, pluginForm, "a name of lower case letters, digits and dashes")
-	oneOf(m, path+".kind", p.Kind, "validator", "executor", "hook")
-	longest := map[string]time.Duration{"validator": 4 * time.Second, "hook": 30 * time.Minute, "executor": 30 * 24 * time.Hour}[p.Kind]
+	oneOf(m, path+".kind", p.Kind, "validator", "executor", "hook", "disk")
+	longest := map[string]time.Duration{"validator": 4 * time.Second, "disk": 4 * time.Second, "hook": 30 * time.Minute, "executor": 30 * 24 * time.Hour}[p.Kind]
 	if p.Timeout != 0 && longest != 0 {
 		between(m, path+".timeout", p.Timeout, 100*time.Millisecond, longest)
 	}

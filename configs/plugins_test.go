@@ -53,6 +53,7 @@ func TestPlugins(t *testing.T) {
 	require.Empty(t, pluginMistakes(t, `
   - {name: drain, kind: hook, command: [`+good+`, --soft], env: {ADMIN: s3cret}}
   - {name: osc, kind: executor, command: [/bin/sh, `+text+`], account: osc, tables: ["shop.*"], when: always}
+  - {name: space, kind: disk, command: [`+good+`]}
   - {name: cmdb, kind: validator, url: "http://127.0.0.1:8080/"}`, "drain"))
 
 	for plugin, want := range map[string]string{

@@ -185,25 +185,6 @@ func (l Limits) validate(m *mistakes, path string) {
 	if l.CriticalLag != 0 && l.CriticalLag <= l.MaxLag {
 		m.addf(path+".critical_lag", "%v must be more than max_lag %v, or 0 to turn it off", l.CriticalLag, l.MaxLag)
 	}
-	l.DiskHook.validate(m, path+".disk_hook")
-}
-
-// validate checks a hook; one that is written down wrongly would hold every start back.
-func (h DiskHook) validate(m *mistakes, path string) {
-	between(m, path+".timeout", h.Timeout, 100*time.Millisecond, time.Minute)
-	if len(h.Command) > 0 && h.URL != "" {
-		m.addf(path, "has a command and a url; only one of them can answer")
-	}
-	for i, word := range h.Command {
-		if i == 0 && strings.TrimSpace(word) == "" {
-			m.addf(path+".command", "begins with nothing; name the program first")
-		}
-		fill(m, fmt.Sprintf("%s.command[%d]", path, i), word)
-	}
-	if h.URL != "" {
-		fill(m, path+".url", h.URL)
-		webURL(m, path+".url", holes.ReplaceAllString(h.URL, "1"))
-	}
 }
 
 // fill refuses holes nobody fills.

@@ -35,7 +35,7 @@ func TestRollingOverACluster(t *testing.T) {
 	require.Len(t, hosts, 3)
 	last := p.Hosts[2]
 	require.Equal(t, "intermediate", string(last.Role), "what is below a server is done before it")
-	require.Equal(t, []engine.LeftOut{{Name: "db-1", Reason: "it is the primary; after the next switchover it can be done as a replica"}}, p.Left)
+	require.Equal(t, []engine.LeftOut{{Name: "db-1", Reason: "it is the primary; after the next switchover it can be done as a replica", Primary: true}}, p.Left)
 
 	id := w.approved(approvals.Draft{Kind: approvals.KindRecycle, Target: "db", Plan: &p})
 	require.Equal(t, []string{id}, w.handed[len(w.handed)-1:], "one host is handed to the queue")

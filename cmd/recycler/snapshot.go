@@ -91,7 +91,9 @@ func (c *current) Access(cluster string) *dbconn.Access { return c.Load().Access
 func (c *current) Names() []string { return c.Load().Names() }
 
 // disks are what the newest configuration knows of a host's free space.
-func (c *current) disks(cluster, host string) throttle.Outside { return c.Load().disks(cluster, host) }
+func (c *current) disks(cluster, host string) throttle.Outside {
+	return c.Load().disks(c.plugins, cluster, host)
+}
 
 func (c *current) policy(cluster string) approvals.Policy { return c.Load().policy(cluster) }
 func (c *current) region(cluster string) string           { return c.Load().region(cluster) }

@@ -21,6 +21,7 @@ const (
 	Validator Kind = "validator"
 	Executor  Kind = "executor"
 	Hook      Kind = "hook"
+	Disk      Kind = "disk"
 )
 
 // Action is what is asked.
@@ -35,6 +36,7 @@ const (
 	Clean      Action = "clean"
 	BeforeNode Action = "before_node"
 	AfterNode  Action = "after_node"
+	FreeDisk   Action = "free_disk"
 )
 
 // Request is what a plugin gets. It holds no secret.
@@ -84,6 +86,11 @@ type Answer struct {
 	Evidence string `json:"evidence"`
 	Kind     Kind   `json:"kind"`    // hello
 	Version  string `json:"version"` // hello: of the plugin
+
+	// free_disk: free bytes of the data directory and of temporary files; what is left out is not known.
+	Data   *int64 `json:"data"`
+	Temp   *int64 `json:"tmp"`
+	Shared bool   `json:"shared"` // both are on one file system
 }
 
 // The results there are.

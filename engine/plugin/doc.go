@@ -5,6 +5,7 @@
 //	validator   judge                      is asked with the guard; can only refuse
 //	executor    can, rebuild, clean        rebuilds one table in place of our ALTER
 //	hook        before_node, after_node    takes a server out of service and puts it back
+//	disk        free_disk                  tells what is free, where the server cannot
 //
 // # Contract, version 1
 //
@@ -40,6 +41,15 @@
 // before_node and after_node can be asked again at any time, also after_node where before_node never
 // came through: the journal says that before_node is about to be asked before it is asked, and
 // whoever finds that asks after_node.
+//
+// # Disks
+//
+// free_disk is answered in bytes, those of the data directory and of temporary files, and whether both
+// are on one file system; what is left out is not known, and "no" says that nothing is.
+//
+//	◀ {"contract":1,"action":"free_disk","result":"ok","data":536870912000,"tmp":21474836480,"shared":false}
+//
+// An answer is good for ten seconds. No answer holds starts back, unless a size is written down.
 //
 // # Failure behaviour
 //

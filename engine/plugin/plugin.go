@@ -18,7 +18,7 @@ type Spec struct {
 	Env     map[string]string // of the command; values never reach a log
 	URL     string
 	Token   string        // sent to URL as a bearer token
-	Timeout time.Duration // of one action other than hello; 2 s for a validator, 1 min for a hook, 24 h for rebuild
+	Timeout time.Duration // of one action other than hello; 2 s for a validator and disk, 1 min for a hook, 24 h for rebuild
 	Account string        // executor: the user of its sessions on servers
 	Tables  []string      // executor: schema.table with * for any text; none: all
 	Always  bool          // executor: takes also what the server could rebuild online
@@ -34,7 +34,7 @@ type Plugin struct {
 // New returns a plugin; nothing is started before it is asked.
 func New(s Spec, log *zap.Logger) *Plugin {
 	if s.Timeout <= 0 {
-		s.Timeout = map[Kind]time.Duration{Validator: 2 * time.Second, Hook: time.Minute, Executor: 24 * time.Hour}[s.Kind]
+		s.Timeout = map[Kind]time.Duration{Validator: 2 * time.Second, Disk: 2 * time.Second, Hook: time.Minute, Executor: 24 * time.Hour}[s.Kind]
 	}
 	return &Plugin{Spec: s, log: log.With(zap.String("plugin", s.Name)), client: &http.Client{
 		// No proxy and no kept connection: whoever answers is who is configured, now. A redirect

@@ -21,56 +21,80 @@ type Free struct {
 	Temp int64 `json:"temp,omitempty"`
 }
 
+// Space is what a probe knows.
+type Space struct {
+	Bytes int64
+	Known bool   // false: nobody can tell
+	On    string // names the file system, so that two places can be seen to share one; empty: not known
+}
+
+// shares reports whether two places are known to be on one file system.
+func (s Space) shares(o Space) bool { return s.Known && o.Known && s.On != "" && s.On == o.On }
+
+// Outside are the probes that need no server, best first.
+type Outside struct{ Data, Temp FirstKnown }
+
 // Ask asks both probes. What fails is unknown here: this is for cards, a start asks again.
 func (d Disks) Ask(ctx context.Context) Free {
 	one := func(p DiskProbe) int64 {
-		if p == nil {
+		s, err := ask(ctx, p)
+		if err != nil {
 			return 0
 		}
-		free, known, err := p.Free(ctx)
-		if err != nil || !known {
-			return 0
-		}
-		return free
+		return s.Bytes
 	}
 	return Free{Data: one(d.Data), Temp: one(d.Temp)}
 }
 
+// ask asks a probe that may not be there.
+func ask(ctx context.Context, p DiskProbe) (Space, error) {
+	if p == nil {
+		return Space{}, nil
+	}
+	s, err := p.Free(ctx)
+	if err != nil || !s.Known {
+		return Space{}, err
+	}
+	return s, nil
+}
+
 // checkDisk compares the free disk with what the new file needs and what must stay free, and the
-// free space for temporary files with what sorting needs.
+// free space for temporary files with what sorting needs. Both together must fit where both are on
+// one file system. What must stay free can be nothing; a file that does not fit is never begun.
 func (t *Throttle) checkDisk(ctx context.Context, table Table, v *Verdict) {
-	if t.limits.DiskFree <= 0 {
-		return
-	}
-	t.under(ctx, MetricDiskFree, t.disks.Data, t.limits.DiskFree+table.NeedBytes, v)
+	need := t.limits.DiskFree + table.NeedBytes
+	data, err := ask(ctx, t.disks.Data)
 	if table.TempBytes > 0 {
-		t.under(ctx, MetricTempFree, t.disks.Temp, table.TempBytes, v)
+		temp, terr := ask(ctx, t.disks.Temp)
+		if data.shares(temp) {
+			need += table.TempBytes
+		}
+		t.under(MetricTempFree, temp, terr, table.TempBytes, v)
 	}
+	t.under(MetricDiskFree, data, err, need, v)
 }
 
 // checkDiskNow compares it with what must stay free: the new file is being written already. Half
 // of the reserve is the critical bound, so that a start at its very edge is not killed at once.
 // Temporary files that find no room end the statement by themselves and are removed.
 func (t *Throttle) checkDiskNow(ctx context.Context, v *Verdict) {
-	if t.limits.DiskFree > 0 {
-		t.under(ctx, MetricDiskFree, t.disks.Data, t.limits.DiskFree/2, v)
-	}
-}
-
-// under adds a reason when less than need is free. A probe that does not know is not a reason:
-// that the disk is unknown was on the card.
-func (t *Throttle) under(ctx context.Context, metric string, probe DiskProbe, need int64, v *Verdict) {
-	if probe == nil {
+	if t.limits.DiskFree <= 0 {
 		return
 	}
+	s, err := ask(ctx, t.disks.Data)
+	t.under(MetricDiskFree, s, err, t.limits.DiskFree/2, v)
+}
+
+// under adds a reason when less than need is free. Nobody knowing is not a reason: that the disk is
+// unknown was on the card.
+func (t *Throttle) under(metric string, s Space, err error, need int64, v *Verdict) {
 	r := Reason{Metric: metric, Limit: float64(need), Unit: "B", Where: t.target.Name}
-	free, known, err := probe.Free(ctx)
 	switch {
 	case err != nil:
 		r.Value, r.Detail = -1, words(err)
 		v.add(false, r)
-	case known && free < need:
-		r.Value = float64(free)
+	case s.Known && s.Bytes < need:
+		r.Value = float64(s.Bytes)
 		v.add(false, r)
 	}
 }
@@ -80,16 +104,16 @@ func (t *Throttle) under(ctx context.Context, metric string, probe DiskProbe, ne
 type FirstKnown []DiskProbe
 
 // Free implements DiskProbe.
-func (p FirstKnown) Free(ctx context.Context) (int64, bool, error) {
+func (p FirstKnown) Free(ctx context.Context) (Space, error) {
 	var errs []error
 	for _, probe := range p {
-		free, known, err := probe.Free(ctx)
-		if err == nil && known {
-			return free, true, nil
+		s, err := probe.Free(ctx)
+		if err == nil && s.Known {
+			return s, nil
 		}
 		errs = append(errs, err)
 	}
-	return 0, false, errors.Join(errs...)
+	return Space{}, errors.Join(errs...)
 }
 
 // DisksPlugin reads MariaDB's information_schema.DISKS, where the plugin is installed; nothing is
@@ -102,28 +126,29 @@ type DisksPlugin struct {
 
 // Free implements DiskProbe: the free space of the file system that holds the directory, the one
 // mounted deepest on its path.
-func (p DisksPlugin) Free(ctx context.Context) (int64, bool, error) {
+func (p DisksPlugin) Free(ctx context.Context) (Space, error) {
 	if p.Server.Version.Flavor != dbconn.MariaDB {
-		return 0, false, nil
+		return Space{}, nil
 	}
 	dir := "@@datadir"
 	if p.Temp {
 		dir = "COALESCE(NULLIF(@@innodb_tmpdir, ''), @@tmpdir)"
 	}
 	var free sql.NullInt64
-	err := p.Server.QueryRowContext(ctx, `SELECT Available * 1024 FROM information_schema.DISKS
- WHERE CONCAT(`+dir+`, '/') LIKE CONCAT(TRIM(TRAILING '/' FROM Path), '/%') ORDER BY LENGTH(Path) DESC LIMIT 1`).Scan(&free)
+	var path string
+	err := p.Server.QueryRowContext(ctx, `SELECT Available * 1024, Path FROM information_schema.DISKS
+ WHERE CONCAT(`+dir+`, '/') LIKE CONCAT(TRIM(TRAILING '/' FROM Path), '/%') ORDER BY LENGTH(Path) DESC LIMIT 1`).Scan(&free, &path)
 	switch code := dbconn.Code(err); {
 	case code == 1109 || code == 1227 || code == 1045 || errors.Is(err, sql.ErrNoRows): // no plugin, no privilege
-		return 0, false, nil
+		return Space{}, nil
 	case err != nil:
-		return 0, false, fmt.Errorf("read the free disk of %s: %w", p.Server.Name, err)
+		return Space{}, fmt.Errorf("read the free disk of %s: %w", p.Server.Name, err)
 	}
-	return free.Int64, free.Valid, nil
+	return Space{Bytes: free.Int64, Known: free.Valid, On: "mounted on " + path}, nil
 }
 
-// Fixed is a size somebody wrote into the configuration, in bytes.
+// Fixed is a size somebody wrote into the configuration, in bytes; 0 is not known.
 type Fixed int64
 
 // Free implements DiskProbe.
-func (f Fixed) Free(context.Context) (int64, bool, error) { return int64(f), f > 0, nil }
+func (f Fixed) Free(context.Context) (Space, error) { return Space{Bytes: int64(f), Known: f > 0}, nil }

@@ -130,6 +130,7 @@ func heartbeat(ctx context.Context, n Node) (time.Duration, error) {
 func words(err error) string {
 	var stopped *errStopped
 	var class *dbconn.ConnectError
+	var told interface{ Sentence() string }
 	switch {
 	case errors.As(err, &stopped):
 		return stopped.what
@@ -137,6 +138,8 @@ func words(err error) string {
 		return class.Words()
 	case dbconn.Code(err) != 0:
 		return fmt.Sprintf("the server refuses the question (error %d)", dbconn.Code(err))
+	case errors.As(err, &told):
+		return strings.TrimSuffix(told.Sentence(), ".")
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
 	case dbconn.Lost(err):

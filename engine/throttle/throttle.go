@@ -28,10 +28,10 @@ type Table struct {
 	ApplierStopped bool
 }
 
-// DiskProbe tells the free bytes of the file system a server keeps its data on. known is false
-// when nobody can tell; an error means that who should know did not answer.
+// DiskProbe tells what is free where a server writes. An error means that who should know did not
+// answer.
 type DiskProbe interface {
-	Free(ctx context.Context) (bytes int64, known bool, err error)
+	Free(ctx context.Context) (Space, error)
 }
 
 // Throttle compares one target and its downstream with the limits of a job.

@@ -222,15 +222,24 @@ func (e *env) disk(t *testing.T) {
 	require.Equal(t, "disk_free 11.0 GiB < 12.0 GiB on "+e.replica.Name, v.String())
 	require.False(t, of(Fixed(12<<30)).Check(t.Context(), big).Throttled)
 	require.False(t, of(nil).Check(t.Context(), big).Throttled)
-	broken := (&Hook{Command: []string{"false"}, Timeout: 5 * time.Second}).Data()
-	require.Contains(t, of(broken).Check(t.Context(), big).String(), "disk_free unknown")
+	broken := place{err: &told{}}
+	require.Equal(t, "disk_free unknown on "+e.replica.Name+": The plugin space is ill", of(broken).Check(t.Context(), big).String())
 	require.False(t, of(FirstKnown{broken, Fixed(1 << 50)}).Check(t.Context(), big).Throttled)
 
-	// Temporary files have a disk of their own.
+	// Temporary files have a disk of their own, or share one: then all must fit. Without a reserve
+	// the files themselves must.
 	big.TempBytes = 3 << 30
-	small := New(l, e.node(), nil, Disks{Data: Fixed(12 << 30), Temp: Fixed(2 << 30)})
-	require.Equal(t, "tmp_free 2.0 GiB < 3.0 GiB on "+e.replica.Name, small.Check(t.Context(), big).String())
+	both := func(l Limits, data, temp DiskProbe) Verdict {
+		return New(l, e.node(), nil, Disks{Data: data, Temp: temp}).Check(t.Context(), big)
+	}
+	require.Equal(t, "tmp_free 2.0 GiB < 3.0 GiB on "+e.replica.Name, both(l, Fixed(12<<30), Fixed(2<<30)).String())
 	require.False(t, of(Fixed(12<<30)).Check(t.Context(), big).Throttled, "unknown, as the card says")
+	on := func(path string) place { return place{s: Space{Bytes: 14 << 30, Known: true, On: path}} }
+	require.Equal(t, "disk_free 14.0 GiB < 15.0 GiB on "+e.replica.Name, both(l, on("/"), on("/")).String())
+	require.False(t, both(l, on("/"), on("/tmp")).Throttled)
+	require.False(t, both(Limits{}, on("/"), on("/")).Throttled)
+	require.Equal(t, "tmp_free 1.0 GiB < 3.0 GiB on "+e.replica.Name, both(Limits{}, Fixed(10<<30), Fixed(1<<30)).String())
+	require.Equal(t, "disk_free 9.0 GiB < 10.0 GiB on "+e.replica.Name, both(Limits{}, Fixed(9<<30), nil).String())
 
 	th := of(Fixed(1<<30 - 1))
 	th.every = 10 * time.Millisecond
@@ -238,28 +247,41 @@ func (e *env) disk(t *testing.T) {
 	require.ErrorAs(t, th.During(t.Context(), big), &critical)
 
 	probe := DisksPlugin{Server: e.srv}
-	_, known, err := probe.Free(t.Context())
+	space, err := probe.Free(t.Context())
 	require.NoError(t, err)
-	require.False(t, known, "nothing is installed for it")
+	require.False(t, space.Known, "nothing is installed for it")
 	if e.Flavor != mysqltest.MariaDB {
 		return
 	}
 	require.NoError(t, e.replica.Exec(t.Context(), "INSTALL SONAME 'disks'"))
-	_, known, err = probe.Free(t.Context())
+	space, err = probe.Free(t.Context())
 	require.NoError(t, err)
-	require.False(t, known, "reading it needs FILE")
+	require.False(t, space.Known, "reading it needs FILE")
 	e.local(t, "GRANT FILE ON *.* TO "+testUser)
 	srv := e.open(t, e.replica)
-	free, known, err := (DisksPlugin{Server: srv}).Free(t.Context())
-	require.NoError(t, err)
-	require.True(t, known)
-	require.Positive(t, free)
-	temp, known, err := (DisksPlugin{Server: srv, Temp: true}).Free(t.Context())
-	require.NoError(t, err)
-	require.True(t, known)
-	require.Positive(t, temp)
+	for _, temp := range []bool{false, true} {
+		space, err = (DisksPlugin{Server: srv, Temp: temp}).Free(t.Context())
+		require.NoError(t, err)
+		require.True(t, space.Known)
+		require.Positive(t, space.Bytes)
+		require.Contains(t, space.On, "mounted on /")
+	}
 	require.Positive(t, Disks{Data: DisksPlugin{Server: srv}}.Ask(t.Context()).Data)
 }
+
+// place is a probe that knows what it is given.
+type place struct {
+	s   Space
+	err error
+}
+
+func (p place) Free(context.Context) (Space, error) { return p.s, p.err }
+
+// told is an error for people.
+type told struct{}
+
+func (*told) Error() string    { return "exit status 3" }
+func (*told) Sentence() string { return "The plugin space is ill." }
 
 func TestReason(t *testing.T) {
 	t.Parallel()

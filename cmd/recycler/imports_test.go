@@ -48,7 +48,7 @@ var mayImport = []struct {
 	{"engine/guard", []string{"engine/dbconn", "engine/topology/…"}},
 	{"engine/throttle", []string{"engine/dbconn", "engine/topology/…", "engine/tablespace"}},
 	{"engine/rebuild", []string{"engine/dbconn", "engine/topology/…", "engine/tablespace", "engine/throttle"}},
-	{"engine/plugin", []string{"engine/dbconn", "engine/topology/…", "engine/guard", "engine/rebuild"}},
+	{"engine/plugin", []string{"engine/dbconn", "engine/topology/…", "engine/guard", "engine/rebuild", "engine/throttle"}},
 }
 
 // realParts are what tests use besides: they boot servers and a workspace instead of mocks. They

@@ -43,6 +43,12 @@ type base struct {
 	pool  any    // *sql.DB of the writer, or *pgxpool.Pool
 	path  string // SQLite: the file; PostgreSQL: empty
 	close func() error
+
+	// lazily makes a transaction one that may be lost when the machine loses power: its commit waits
+	// for no disk, where the database can do that.
+	lazily func(ctx context.Context, tx Tx) error
+	// settle does between transactions what the database would else do within somebody's commit.
+	settle func(ctx context.Context) error
 }
 
 // options are the choices of Open.

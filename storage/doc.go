@@ -35,15 +35,16 @@
 //
 // # Growth
 //
-// Retention lets rows go in transactions of some milliseconds: steps of long ended jobs become sums
+// Retention lets rows go in transactions of some milliseconds that wait for no disk where the database
+// can do that, and on SQLite moves the WAL into the file itself, so that nobody's commit does: steps of long ended jobs become sums
 // (job_figures), old events go once their work has ended and every reader has told them, replaced
 // discoveries, settled posts and handled envelopes go. Requests, reviews, jobs and the audit chain
 // stay. Triggers hold the least ages, whatever is configured. A job's plan is stored once, with its
 // request. SQLite uses freed pages again, so the file stays as big as its fullest moment.
 //
 // Lists read figures and summaries, not steps and plans; what was given back is summed by job and day
-// (freed) as each table is done, for charts and the week; and a query has a clause for only what was asked: a test shows with EXPLAIN that
-// nothing behind a screen reads a big table from end to end.
+// (freed) as each table is done, for charts and the week; and a query has a clause for only what was
+// asked: a test shows with EXPLAIN that nothing behind a screen reads a big table from end to end.
 //
 // Progress of running jobs reaches other processes through one row a job that is written over; it is
 // no fact, and who reads it believes it for some seconds.

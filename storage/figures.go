@@ -10,11 +10,11 @@ import (
 )
 
 // sums are the figures of steps s, grouped by whoever uses them.
-const sums = `COUNT(*), COALESCE(SUM(CASE WHEN s.state IN ('pending', 'running') THEN 0 ELSE 1 END), 0),
-	COALESCE(SUM(CASE WHEN s.state = 'done' THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN s.state = 'skipped' THEN 1 ELSE 0 END), 0),
-	CAST(COALESCE(SUM(CASE WHEN s.state = 'done' THEN s.before_bytes ELSE 0 END), 0) AS BIGINT),
-	CAST(COALESCE(SUM(CASE WHEN s.state = 'done' THEN s.after_bytes ELSE 0 END), 0) AS BIGINT),
-	CAST(COALESCE(SUM(CASE WHEN s.state = 'done' THEN s.took_ns ELSE 0 END), 0) AS BIGINT)`
+const sums = `COUNT(*) AS tables, COALESCE(SUM(CASE WHEN s.state IN ('pending', 'running') THEN 0 ELSE 1 END), 0) AS ended,
+	COALESCE(SUM(CASE WHEN s.state = 'done' THEN 1 ELSE 0 END), 0) AS done, COALESCE(SUM(CASE WHEN s.state = 'skipped' THEN 1 ELSE 0 END), 0) AS skipped,
+	CAST(COALESCE(SUM(CASE WHEN s.state = 'done' THEN s.before_bytes ELSE 0 END), 0) AS BIGINT) AS before_bytes,
+	CAST(COALESCE(SUM(CASE WHEN s.state = 'done' THEN s.after_bytes ELSE 0 END), 0) AS BIGINT) AS after_bytes,
+	CAST(COALESCE(SUM(CASE WHEN s.state = 'done' THEN s.took_ns ELSE 0 END), 0) AS BIGINT) AS took_ns`
 
 // figuresOf sums the steps of jobs in two statements. A job whose steps are folded has the sums
 // that were stored then, also while some of its steps are still there.

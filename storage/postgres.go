@@ -60,6 +60,11 @@ func (p *postgres) base() base {
 		nowMS: postgresNow,
 		pool:  p.pool,
 		close: func() error { p.pool.Close(); return nil },
+		lazily: func(ctx context.Context, tx Tx) error {
+			_, err := tx.Exec(ctx, "SET LOCAL synchronous_commit = off")
+			return err
+		},
+		settle: func(context.Context) error { return nil }, // the server has processes for that
 	}
 }
 

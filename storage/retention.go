@@ -31,12 +31,11 @@ type Retention struct {
 // NewRetention returns the retention of a database.
 func NewRetention(db *DB, keep Keep) *Retention { return &Retention{db: db, keep: keep, rest: 4} }
 
-// A transaction of retention holds up every writer, so it is meant to take mostPause and never
-// touches more than mostRows. The first touches few, because nobody knows how fast the disk is.
+// A transaction of retention holds up every writer, so it takes mostPause and as long as one unit of
+// work more. unit is how many rows that is: some milliseconds even where each is read from the disk.
 const (
-	mostPause = 10 * time.Millisecond
-	fewRows   = 20
-	mostRows  = 500
+	mostPause = 4 * time.Millisecond
+	unit      = 100
 )
 
 // Run lets go what is too old now.
@@ -68,31 +67,31 @@ func (r *Retention) Run(ctx context.Context) (Pruned, error) {
 	return p, err
 }
 
-// batches runs step in transactions of its own until it says that nothing is left. limit is how many
-// rows it may touch.
-func (r *Retention) batches(ctx context.Context, step func(ctx context.Context, tx Tx, limit int) (more bool, err error)) error {
-	limit := fewRows
+// batches runs step, which touches a unit of rows, in short transactions until it says that nothing
+// is left.
+func (r *Retention) batches(ctx context.Context, step func(ctx context.Context, tx Tx) (more bool, err error)) error {
 	for more := true; more; {
 		var began time.Time
 		err := r.db.InTx(ctx, func(ctx context.Context, tx Tx) (err error) {
 			began = time.Now() // the wait for other writers is not ours
-			more, err = step(ctx, tx, limit)
+			if err = r.db.d.base().lazily(ctx, tx); err != nil {
+				return err
+			}
+			for more = true; err == nil && more && time.Since(began) < mostPause; {
+				more, err = step(ctx, tx)
+			}
 			return err
 		})
+		if err == nil {
+			err = r.db.d.base().settle(ctx)
+		}
 		if err != nil {
 			return err
-		}
-		took := time.Since(began)
-		switch {
-		case took > mostPause:
-			limit = max(limit/2, fewRows)
-		case took < mostPause/2:
-			limit = min(limit*2, mostRows)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(time.Duration(r.rest) * took):
+		case <-time.After(time.Duration(r.rest) * time.Since(began)):
 		}
 	}
 	return nil
@@ -100,8 +99,8 @@ func (r *Retention) batches(ctx context.Context, step func(ctx context.Context, 
 
 // simple runs a DELETE of rows before $1, at most $2, until it finds none.
 func (r *Retention) simple(ctx context.Context, n *int64, query string, before int64) error {
-	return r.batches(ctx, func(ctx context.Context, tx Tx, limit int) (bool, error) {
-		gone, err := tx.Exec(ctx, query, before, limit)
+	return r.batches(ctx, func(ctx context.Context, tx Tx) (bool, error) {
+		gone, err := tx.Exec(ctx, query, before, unit)
 		*n += gone
 		return gone > 0, err
 	})
@@ -125,7 +124,7 @@ func (r *Retention) posts(ctx context.Context, before int64, p *Pruned) error {
 
 // discoveries lets go what a newer look at the same hosts replaced.
 func (r *Retention) discoveries(ctx context.Context, before int64, p *Pruned) error {
-	return r.batches(ctx, func(ctx context.Context, tx Tx, limit int) (bool, error) {
+	return r.batches(ctx, func(ctx context.Context, tx Tx) (bool, error) {
 		var ids []string
 		err := each(ctx, tx, func(row Row) error {
 			var id string
@@ -137,7 +136,7 @@ func (r *Retention) discoveries(ctx context.Context, before int64, p *Pruned) er
 			  AND NOT EXISTS (SELECT 1 FROM discovery_hosts h WHERE h.request_id = d.request_id AND NOT EXISTS (
 			    SELECT 1 FROM discoveries n JOIN discovery_hosts g ON g.request_id = n.request_id AND g.host = h.host
 			    WHERE n.cluster = d.cluster AND n.at > d.at))
-			ORDER BY d.at LIMIT $2`, before, (limit+9)/10) // a body is big, and has rows under it
+			ORDER BY d.at LIMIT 5`, before) // a body is big, and has rows under it
 		if err != nil || len(ids) == 0 {
 			return false, err
 		}
@@ -155,7 +154,7 @@ func (r *Retention) discoveries(ctx context.Context, before int64, p *Pruned) er
 // and so does what a reader has not told; triggers hold the same.
 func (r *Retention) events(ctx context.Context, before int64, p *Pruned) error {
 	var from int64
-	return r.batches(ctx, func(ctx context.Context, tx Tx, limit int) (bool, error) {
+	return r.batches(ctx, func(ctx context.Context, tx Tx) (bool, error) {
 		var end int64
 		err := tx.QueryRow(ctx, "SELECT COALESCE(MIN(seq), 0) FROM cursors").Scan(&end)
 		if err != nil {
@@ -171,7 +170,7 @@ func (r *Retention) events(ctx context.Context, before int64, p *Pruned) error {
 		if err != nil || first == 0 || first > end || at >= before {
 			return false, err
 		}
-		from = min(end, first+int64(limit)-1)
+		from = min(end, first+unit-1)
 		n, err := tx.Exec(ctx, `DELETE FROM events WHERE seq BETWEEN $1 AND $2 AND at < $3
 			AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = events.request_id AND r.state = 'pending')
 			AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = events.request_id AND j.state IN ('queued', 'running', 'paused'))`,
@@ -185,7 +184,7 @@ func (r *Retention) events(ctx context.Context, before int64, p *Pruned) error {
 // who finds sums does not read steps. A job that left a setting on a server is not touched.
 func (r *Retention) foldJobs(ctx context.Context, before int64, p *Pruned) error {
 	id, ended := "", int64(0) // the job at hand
-	return r.batches(ctx, func(ctx context.Context, tx Tx, limit int) (bool, error) {
+	return r.batches(ctx, func(ctx context.Context, tx Tx) (bool, error) {
 		next := ""
 		err := each(ctx, tx, func(row Row) error { return row.Scan(&next, &ended) },
 			`SELECT j.id, j.ended FROM jobs j
@@ -204,7 +203,7 @@ func (r *Retention) foldJobs(ctx context.Context, before int64, p *Pruned) error
 			}
 			p.Jobs += n
 		}
-		n, err := tx.Exec(ctx, "DELETE FROM steps WHERE job_id = $1 AND seq IN (SELECT seq FROM steps WHERE job_id = $1 ORDER BY seq LIMIT $2)", id, limit)
+		n, err := tx.Exec(ctx, "DELETE FROM steps WHERE job_id = $1 AND seq IN (SELECT seq FROM steps WHERE job_id = $1 ORDER BY seq LIMIT $2)", id, unit)
 		p.Steps += n
 		return true, err
 	})
@@ -212,18 +211,12 @@ func (r *Retention) foldJobs(ctx context.Context, before int64, p *Pruned) error
 
 // storeFigures stores the sums of a job once.
 func (r *Retention) storeFigures(ctx context.Context, tx Tx, id string) (int64, error) {
-	if f, err := folded(ctx, tx, id); err != nil || f != nil {
-		return 0, err
-	}
-	found, err := figuresOf(ctx, tx, []string{id})
-	if err != nil {
-		return 0, err
-	}
 	now, err := r.db.now(ctx, tx)
 	if err != nil {
 		return 0, err
 	}
-	f := found[id]
 	return tx.Exec(ctx, `INSERT INTO job_figures (job_id, tables, done, skipped, before_bytes, after_bytes, took_ns, at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, id, f.Tables, f.Done, f.Skipped, f.Before, f.After, int64(f.Took), now)
+		SELECT g.job_id, g.tables, g.done, g.skipped, g.before_bytes, g.after_bytes, g.took_ns, $2 FROM (
+			SELECT s.job_id, `+sums+` FROM steps s WHERE s.job_id = $1 GROUP BY s.job_id) g
+		WHERE NOT EXISTS (SELECT 1 FROM job_figures f WHERE f.job_id = $1)`, id, now)
 }

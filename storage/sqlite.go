@@ -37,6 +37,7 @@ type sqlite struct {
 	path   string
 	writer *sql.DB
 	reader *sql.DB
+	mover  *sql.DB // moves what was committed from the WAL into the file, beside the writer
 }
 
 // openSQLite opens or creates the file and reads back the settings that protect it.
@@ -65,6 +66,10 @@ func openSQLite(ctx context.Context, path string) (*sqlite, error) {
 		return nil, errors.Join(err, s.writer.Close())
 	}
 	s.reader.SetMaxOpenConns(readers)
+	if s.mover, err = sql.Open("sqlite", name); err != nil { // connects when it is needed
+		return nil, errors.Join(err, s.reader.Close(), s.writer.Close())
+	}
+	s.mover.SetMaxOpenConns(1)
 	if err := s.check(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -94,10 +99,23 @@ func (s *sqlite) check(ctx context.Context) error {
 	return nil
 }
 
-func (s *sqlite) close() error { return errors.Join(s.reader.Close(), s.writer.Close()) }
+func (s *sqlite) close() error {
+	return errors.Join(s.mover.Close(), s.reader.Close(), s.writer.Close())
+}
 
 func (s *sqlite) base() base {
-	return base{nowMS: sqliteNow, pool: s.writer, path: s.path, close: s.close}
+	return base{nowMS: sqliteNow, pool: s.writer, path: s.path, close: s.close, settle: s.settle,
+		lazily: func(context.Context, Tx) error { return nil }} // the setting is the connection's, not a transaction's
+}
+
+// settle moves committed pages into the file. Left to SQLite, whoever's commit fills the WAL waits for
+// thousands of them.
+func (s *sqlite) settle(ctx context.Context) error {
+	_, err := s.mover.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+	if err != nil {
+		return fmt.Errorf("move the WAL into %s: %w", s.path, err)
+	}
+	return nil
 }
 
 func (s *sqlite) begin(ctx context.Context) (Tx, finisher, error) {

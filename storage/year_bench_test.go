@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -46,30 +47,39 @@ func benchYear(b *testing.B, url string) {
 // benchRetention lets old rows go for ten seconds while a writer writes all the time.
 func benchRetention(b *testing.B, db *DB) {
 	for b.Loop() {
-		writer := func(ctx context.Context) (n, worst int64) {
-			for ctx.Err() == nil {
-				began := time.Now()
-				_, err := NewInbox(db).Receive(context.WithoutCancel(ctx), time.Now().String(), "x", nil)
-				require.NoError(b, err)
-				n, worst = n+1, max(worst, int64(time.Since(began)))
-			}
-			return n, worst
-		}
-		alone, stop := context.WithTimeout(b.Context(), 5*time.Second)
-		n0, worst0 := writer(alone)
-		stop()
-		both, stop := context.WithTimeout(b.Context(), 10*time.Second)
-		var gone atomic.Value
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			p, _ := NewRetention(db, Keep{Details: 180 * 24 * time.Hour, Discoveries: 30 * 24 * time.Hour, Events: 90 * 24 * time.Hour, Chat: 7 * 24 * time.Hour}).Run(both)
-			gone.Store(p)
-		}()
-		n1, worst1 := writer(both)
-		stop()
-		<-done
-		b.Logf("a writer alone: %d/s, worst %.0f ms; beside retention: %d/s, worst %.0f ms; gone in 10 s: %+v",
-			n0/5, float64(worst0)/1e6, n1/10, float64(worst1)/1e6, gone.Load())
+		contend(b, db)
 	}
+}
+
+// contend lets retention and a writer at a database.
+func contend(b testing.TB, db *DB) {
+	writer := func(ctx context.Context) (waits []time.Duration) {
+		for ctx.Err() == nil {
+			began := time.Now()
+			_, err := NewInbox(db).Receive(context.WithoutCancel(ctx), time.Now().String(), "x", nil)
+			require.NoError(b, err)
+			waits = append(waits, time.Since(began))
+		}
+		slices.Sort(waits)
+		return waits
+	}
+	alone, stop := context.WithTimeout(b.Context(), 5*time.Second)
+	before := writer(alone)
+	stop()
+	both, stop := context.WithTimeout(b.Context(), 10*time.Second)
+	var gone atomic.Value
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p, _ := NewRetention(db, Keep{Details: 180 * 24 * time.Hour, Discoveries: 30 * 24 * time.Hour, Events: 90 * 24 * time.Hour, Chat: 7 * 24 * time.Hour}).Run(both)
+		gone.Store(p)
+	}()
+	beside := writer(both)
+	stop()
+	<-done
+	for what, w := range map[string][]time.Duration{"alone": before, "beside retention": beside} {
+		b.Logf("a writer %s: %d waits, half of them below %s, 99 %% below %s, 99.9 %% below %s, the worst %s",
+			what, len(w), w[len(w)/2], w[len(w)*99/100], w[len(w)*999/1000], w[len(w)-1])
+	}
+	b.Logf("gone in 10 s: %+v", gone.Load())
 }

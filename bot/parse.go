@@ -126,12 +126,19 @@ func (p *parser) flag(t token, name, value string, given bool) error {
 	return m
 }
 
-// unknownFlag names the flag that was probably meant, or those the command has.
+// unknownFlag names the flag that was probably meant; without one, a flag the command has.
 func (p *parser) unknownFlag(t token, name string) error {
 	m := p.misread(kUnknownFlag, t, args{"flag": code(clip(t.text, 80)), "command": code(string(p.out.Verb))})
-	if near := nearest(name, flagNames(p.out.Verb)); near != "" {
-		i := slices.IndexFunc(flags, func(f flag) bool { return f.name == near })
-		m.Near, m.Example = "--"+near, p.example(flags[i])
+	known := flagNames(p.out.Verb)
+	near := nearest(name, known)
+	if near != "" {
+		m.Near = "--" + near
+	} else if len(known) > 0 {
+		near = known[0]
+	}
+	i := slices.IndexFunc(flags, func(f flag) bool { return f.name == near && slices.Contains(f.verbs, p.out.Verb) })
+	if i >= 0 {
+		m.Example = p.example(flags[i])
 	}
 	return m
 }

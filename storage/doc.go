@@ -36,8 +36,9 @@
 // # Growth
 //
 // Retention lets rows go in transactions of some milliseconds that wait for no disk where the database
-// can do that, and on SQLite moves the WAL into the file itself, so that nobody's commit does: steps of long ended jobs become sums
-// (job_figures), old events go once their work has ended and every reader has told them, replaced
+// can do that, and on SQLite moves the WAL into the file itself, so that nobody's commit does. Steps of
+// long ended jobs become sums (job_figures), old events go once their work has ended and every reader
+// has told them, replaced
 // discoveries, settled posts and handled envelopes go. Requests, reviews, jobs and the audit chain
 // stay. Triggers hold the least ages, whatever is configured. A job's plan is stored once, with its
 // request. SQLite uses freed pages again, so the file stays as big as its fullest moment.

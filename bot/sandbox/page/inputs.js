@@ -2,7 +2,7 @@
 import { h, icon, menu, uid } from './dom.js';
 import { textObject, plain } from './mrkdwn.js';
 import { combo } from './combo.js';
-import { confirmDialog } from './modal.js';
+import { confirmDialog } from './confirm.js';
 
 const label = (o) => (o ? o.text : '');
 

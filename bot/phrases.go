@@ -11,7 +11,7 @@ import (
 
 // phrase is a sentence of the engine, the guard or the approvals, which say it in English where it is
 // known, and its translation. {} stands for a name or a number, which {1}, {2} … of the translation
-// take up in any order.
+// take up in any order. It holds neither "; " nor the end of a sentence.
 type phrase struct{ english, chinese string }
 
 // compiled is a phrase ready to be found.
@@ -28,7 +28,7 @@ var phrasebook = sync.OnceValue(func() []compiled {
 		for n := range parts {
 			parts[n] = regexp.QuoteMeta(parts[n])
 		}
-		out[i] = compiled{regexp.MustCompile(`(?s)^` + strings.Join(parts, `([^;]+?)`) + `$`), p.chinese, len(p.english) - 2*(len(parts)-1)}
+		out[i] = compiled{regexp.MustCompile(`(?s)^` + strings.Join(parts, `((?:[^;.]|\.[^ ])+?)`) + `$`), p.chinese, len(p.english) - 2*(len(parts)-1)}
 	}
 	slices.SortStableFunc(out, func(a, b compiled) int { return cmp.Compare(b.literal, a.literal) })
 	return out
@@ -42,6 +42,9 @@ func (l Locale) words(s string) string {
 	}
 	if t, ok := translated(s); ok {
 		return t
+	}
+	if t, ok := translated(s + "."); ok { // a sentence inside another has lost its full stop
+		return strings.TrimSuffix(t, "。")
 	}
 	for _, x := range []struct{ between, end, join string }{{"; ", "", "；"}, {". ", ".", ""}} {
 		parts := strings.Split(s, x.between)

@@ -16,13 +16,18 @@ import (
 func TestPhrases(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"There is no approved discovery of db-prod-3 yet.":                                              "db-prod-3 还没有已批准的发现结果。",
-		"db-1 accepts writes (read_only=0); db-1 is the primary of shop":                                "db-1 可写（read_only=0）；db-1 是 shop 的主库",
-		"You can withdraw it. 可以审批的人：bob。":                                                              "你可以撤回它。可以审批的人：bob。",
-		"the table grew from 10 to 20 MiB, more than the approved 20 %":                                 "该表从 10 MiB 增长到 20 MiB，超过批准的 20 %",
-		"Something nobody has translated. Nor this.":                                                    "Something nobody has translated. Nor this.",
-		"Error 1114 (HY000): The table '#sql-ib1' is full":                                              "Error 1114 (HY000): The table '#sql-ib1' is full",
-		throttle.Reason{Metric: "replica_lag", Value: 14, Limit: 10, Unit: "s", Where: "db-2"}.String(): "db-2 复制延迟 14 s > 10 s",
+		"There is no approved discovery of db-prod-3 yet.":                                                          "db-prod-3 还没有已批准的发现结果。",
+		"db-1 accepts writes (read_only=0); db-1 is the primary of shop":                                            "db-1 可写（read_only=0）；db-1 是 shop 的主库",
+		"You can withdraw it. 可以审批的人：bob。":                                                                          "你可以撤回它。可以审批的人：bob。",
+		"the table grew from 10 to 20 MiB, more than the approved 20 %":                                             "该表从 10 MiB 增长到 20 MiB，超过批准的 20 %",
+		"Something nobody has translated. Nor this.":                                                                "Something nobody has translated. Nor this.",
+		"Error 1114 (HY000): The table '#sql-ib1' is full":                                                          "Error 1114 (HY000): The table '#sql-ib1' is full",
+		throttle.Reason{Metric: "replica_lag", Value: 14, Limit: 10, Unit: "s", Where: "db-2"}.String():             "db-2 复制延迟 14 s > 10 s",
+		"db-2 is the only replica of its cluster: none would serve while it is rebuilt":                             "db-2 是集群唯一的从库：重建期间将没有从库提供服务",
+		"db-2 may still be out of service. The plugin drain says no to after_node: 维护中.":                            "db-2 可能仍未恢复服务。插件 drain 拒绝 after_node：维护中。",
+		"db-3 ends its running table and pauses, because db-2 is failed. Resume it or cancel it.":                   "db-3 处理完当前表后暂停，因为 db-2 failed。请继续或取消。",
+		"db-2 stopped being a replica while shop.t was rebuilt: the statement was killed. db-2 became the primary.": "重建 shop.t 时 db-2 不再是从库：语句已被中止。db-2 已成为主库。",
+		"disk_free unknown on db-2: The plugin space did not answer free_disk within 2s":                            "db-2 磁盘剩余未知：The plugin space did not answer free_disk within 2s",
 		"": "",
 	} {
 		require.Equal(t, want, Chinese.words(in))

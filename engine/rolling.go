@@ -51,7 +51,7 @@ func (p *Planner) rolling(ctx context.Context, s PlanSpec) (Plan, error) {
 			Next: "Discover the whole cluster: discover " + cluster}
 	}
 	if len(plan.Hosts) == 0 {
-		return Plan{}, nobody(cluster, plan.Left)
+		return Plan{}, nobody(d.Topology, plan)
 	}
 	if err := p.hours(s, &plan.Bounds); err != nil {
 		return Plan{}, err
@@ -87,11 +87,18 @@ func (p *Planner) member(ctx context.Context, s PlanSpec, in topology.Instance) 
 	return HostPlan{}, d, strings.TrimSuffix(no.Text, "."), nil
 }
 
-// nobody is the problem of a cluster in which no server has anything to do.
-func nobody(cluster string, left []LeftOut) *Problem {
-	no := &Problem{Code: "nothing_to_do", Text: "No server of " + cluster + " has a table to rebuild.",
+// nobody is the problem of a cluster in which no server has anything to do, or none can be spared.
+func nobody(t topology.Topology, p Plan) *Problem {
+	no := &Problem{Code: "nothing_to_do", Text: "No server of " + p.Cluster + " has a table to rebuild.",
 		Next: "A smaller --min-bytes or --min-share offers more tables."}
-	for _, l := range left {
+	for _, in := range t.Instances {
+		var few *Problem
+		if _, err := company(t, in.Identity, p.MinServing); errors.As(err, &few) {
+			no.Code, no.Text, no.Next = few.Code, "No server of "+p.Cluster+" can be rebuilt.", few.Next
+			break
+		}
+	}
+	for _, l := range p.Left {
 		no.Reasons = append(no.Reasons, l.Name+": "+l.Reason)
 	}
 	return no

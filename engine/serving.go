@@ -139,12 +139,23 @@ func company(t topology.Topology, id dbconn.Identity, want int) (map[string][]to
 			continue
 		}
 		if out[name] = other(t.Instances); len(out[name]) < want {
-			return nil, &Problem{Code: "too_few_replicas",
-				Text: fmt.Sprintf("%s has %d other replica(s), and %d must serve while it is rebuilt.", in.Name, len(out[name]), want),
-				Next: "Add a replica, or set rebuild.min_serving of the cluster lower, to 0 if nobody reads from it."}
+			return nil, fewOthers(in.Name, len(out[name]), want)
 		}
 	}
 	return out, nil
+}
+
+// fewOthers is the refusal of a host that has fewer other replicas than must serve.
+func fewOthers(host string, others, want int) *Problem {
+	text := fmt.Sprintf("Beside %s there are %d replicas, and %d must serve while it is rebuilt.", host, others, want)
+	switch others {
+	case 0:
+		text = host + " is the only replica of its cluster: none would serve while it is rebuilt."
+	case 1:
+		text = fmt.Sprintf("Beside %s there is one replica, and %d must serve while it is rebuilt.", host, want)
+	}
+	return &Problem{Code: "too_few_replicas", Text: text,
+		Next: fmt.Sprintf("Add a replica, or set rebuild.min_serving of the cluster to %d if nobody misses more.", others)}
 }
 
 // sourceOf finds a source in a walk by its identity, or by its address where the replica does not

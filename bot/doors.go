@@ -3,6 +3,9 @@ package bot
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
@@ -57,4 +60,75 @@ func (b *Bot) WantJob(ctx context.Context, by approvals.Actor, j engine.Job, w e
 	}
 	defer b.Wake()
 	return b.o.Wanter.Want(ctx, j.ID, w, by)
+}
+
+// Preview freezes what the command plan would show, asks nobody and touches no host.
+func (b *Bot) Preview(ctx context.Context, text string) (engine.Plan, error) {
+	line, err := Parse(text)
+	switch {
+	case err != nil:
+		return engine.Plan{}, err
+	case line.Verb != VerbPlan:
+		return engine.Plan{}, &engine.Problem{Code: "not_a_plan", Text: "Only plan shows a plan.", Next: "For example: plan HOST --schema shop"}
+	}
+	who := asker{}
+	if t, err := b.o.Targets.Find(line.Target); err == nil {
+		who.channel = b.channelOf(t.Cluster)
+	}
+	p, _, err := b.plan(ctx, who, line, nil)
+	return p, err
+}
+
+// ChangeSchedule does what the command schedule does, except list, in the name of a person. A new
+// schedule is announced in channel; empty means the cluster's own.
+func (b *Bot) ChangeSchedule(ctx context.Context, by approvals.Actor, channel, text string) (Scheduled, error) {
+	line, err := Parse(text)
+	switch {
+	case err != nil:
+		return Scheduled{}, err
+	case line.Verb != VerbSchedule || line.Plan.Action == ScheduleList:
+		return Scheduled{}, &engine.Problem{Code: "not_a_schedule", Text: "Only schedule changes schedules.",
+			Next: `For example: schedule add HOST --cron "0 2 * * sun"`}
+	}
+	if t, err := b.o.Targets.Find(line.Target); err == nil && channel == "" {
+		channel = b.channelOf(t.Cluster)
+	}
+	defer b.Wake()
+	return b.changeSchedule(ctx, asker{user: by, channel: channel}, line)
+}
+
+// Flag is a flag of a command, for doors that have flags of their own.
+type Flag struct {
+	Name    string
+	Example string
+	Help    string // in English
+	Bare    bool   // takes no value
+}
+
+// Flags lists what a command takes; the grammar stays the only one who reads the values.
+func Flags(v Verb) []Flag {
+	var out []Flag
+	for _, f := range flags {
+		if f.help != "" && slices.Contains(f.verbs, v) {
+			out = append(out, Flag{f.name, f.example, English.text(f.help, nil), f.bare})
+		}
+	}
+	return out
+}
+
+// Spell writes words and flags (by name; a bare one has no values) as a command that Parse reads back.
+func Spell(words []string, set map[string][]string) string {
+	var out []string
+	for _, w := range words {
+		out = append(out, quote(w))
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if len(set[name]) == 0 {
+			out = append(out, "--"+name)
+		}
+		for _, v := range set[name] {
+			out = append(out, "--"+name+"="+quote(v))
+		}
+	}
+	return strings.Join(out, " ")
 }

@@ -151,40 +151,42 @@ func parseCount(s string) (int, bool) {
 
 // schedule does what the command says.
 func (b *Bot) schedule(ctx context.Context, who asker, line Line) (Message, error) {
-	if b.o.Schedules == nil {
-		return Message{}, &engine.Problem{Code: "no_schedules", Text: "There are no schedules here.", Next: "An administrator can switch them on."}
+	if line.Plan.Action == ScheduleList && b.o.Schedules != nil {
+		return b.scheduleList(ctx, who)
 	}
-	pl := line.Plan
-	switch pl.Action {
+	x, err := b.changeSchedule(ctx, who, line)
+	return b.scheduleAnswer(who.l, x, scheduleAnswers[line.Plan.Action]), err
+}
+
+// scheduleAnswers are what a person reads after a change.
+var scheduleAnswers = map[ScheduleAction]key{ScheduleAdd: kYouScheduled, ScheduleEdit: kYouEditedSchedule, SchedulePause: kYouPausedSchedule,
+	ScheduleResume: kYouScheduled, ScheduleSkip: kYouSkipped, ScheduleRemove: kYouRemovedSchedule, ScheduleWithdraw: kYouWithdrewStanding}
+
+// changeSchedule adds, edits, pauses, resumes, removes or skips.
+func (b *Bot) changeSchedule(ctx context.Context, who asker, line Line) (Scheduled, error) {
+	if b.o.Schedules == nil {
+		return Scheduled{}, &engine.Problem{Code: "no_schedules", Text: "There are no schedules here.", Next: "An administrator can switch them on."}
+	}
+	switch pl := line.Plan; pl.Action {
 	case ScheduleAdd:
 		return b.scheduleAdd(ctx, who, line)
 	case ScheduleEdit:
-		x, err := b.o.Schedules.Edit(ctx, pl.ID, who.user, func(s *approvals.Schedule) error { return merge(s, line) })
-		return b.scheduleAnswer(who.l, x, kYouEditedSchedule), err
-	case SchedulePause, ScheduleResume, ScheduleSkip, ScheduleRemove, ScheduleWithdraw:
-		return b.scheduleDo(ctx, who, pl.ID, pl.Action)
+		return b.o.Schedules.Edit(ctx, pl.ID, who.user, func(s *approvals.Schedule) error { return merge(s, line) })
+	default:
+		return b.o.Schedules.Do(ctx, pl.ID, who.user, pl.Action)
 	}
-	return b.scheduleList(ctx, who)
 }
 
 // scheduleAdd stores a wish for a host that may be worked on from this channel. The channel it was
 // typed in is where its runs are announced.
-func (b *Bot) scheduleAdd(ctx context.Context, who asker, line Line) (Message, error) {
+func (b *Bot) scheduleAdd(ctx context.Context, who asker, line Line) (Scheduled, error) {
 	t, err := b.target(who, line.Target)
 	if err != nil {
-		return Message{}, err
+		return Scheduled{}, err
 	}
 	run := Line{Verb: VerbRun, Target: nameOf(t, line.Target), Select: line.Select}
-	x, err := b.o.Schedules.Add(ctx, approvals.Schedule{Cluster: t.Cluster, Target: run.Target, Command: run.String(),
+	return b.o.Schedules.Add(ctx, approvals.Schedule{Cluster: t.Cluster, Target: run.Target, Command: run.String(),
 		Timing: line.Plan.Timing, Channel: who.channel, Owner: who.user})
-	return b.scheduleAnswer(who.l, x, kYouScheduled), err
-}
-
-// scheduleDo pauses, resumes, removes or skips.
-func (b *Bot) scheduleDo(ctx context.Context, who asker, id string, what ScheduleAction) (Message, error) {
-	x, err := b.o.Schedules.Do(ctx, id, who.user, what)
-	return b.scheduleAnswer(who.l, x, map[ScheduleAction]key{SchedulePause: kYouPausedSchedule, ScheduleResume: kYouScheduled,
-		ScheduleSkip: kYouSkipped, ScheduleRemove: kYouRemovedSchedule, ScheduleWithdraw: kYouWithdrewStanding}[what]), err
 }
 
 func (b *Bot) scheduleAnswer(l Locale, x Scheduled, k key) Message {
@@ -212,7 +214,8 @@ func (b *Bot) scheduleClick(ctx context.Context, who asker, action, request stri
 	case ActionWithdrawStanding:
 		what = ScheduleWithdraw
 	}
-	return b.scheduleDo(ctx, who, id, what)
+	x, err := b.o.Schedules.Do(ctx, id, who.user, what)
+	return b.scheduleAnswer(who.l, x, scheduleAnswers[what]), err
 }
 
 // merge lays what a person typed over what a schedule has.

@@ -43,6 +43,17 @@ func (r *run) discover(ctx context.Context) error {
 	return r.end(ctx, JobSucceeded, EventJobCompleted, "", nil)
 }
 
+// Look reads a cluster or host as a discovery job does, for a caller that was allowed to, and stores
+// nothing: no plan is made from it.
+func (d *Dispatcher) Look(ctx context.Context, name string) (Discovery, error) {
+	t, err := d.o.Targets.Find(name)
+	if err != nil {
+		return Discovery{}, err
+	}
+	job := Job{Kind: JobDiscover, Cluster: t.Cluster, Host: name}
+	return d.begin(job, Lease{}, newWish(job)).look(ctx)
+}
+
 // look reads the cluster.
 func (r *run) look(ctx context.Context) (Discovery, error) {
 	target, err := r.o.Targets.Find(r.job.Host)

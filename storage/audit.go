@@ -24,7 +24,8 @@ const (
 	AuditSchedule AuditAction = "schedule"
 	AuditRestore  AuditAction = "restore"
 	AuditStanding AuditAction = "standing"
-	AuditHold     AuditAction = "hold" // a region or a node takes no work, or takes it again
+	AuditHold     AuditAction = "hold"   // a region or a node takes no work, or takes it again
+	AuditDirect   AuditAction = "direct" // somebody at the machine looks or plans without a server and without a request
 )
 
 // AuditRecord is one link of the chain. Its JSON as it was written is what the hash covers.
@@ -92,6 +93,30 @@ func auditedClose(r approvals.Request, by approvals.Actor, reason string) AuditR
 func auditedWant(j engine.Job, w engine.Wanted, by approvals.Actor) AuditRecord {
 	return AuditRecord{Action: AuditWant, Request: j.RequestID, Job: j.ID, Kind: string(j.Kind), Cluster: j.Cluster, Target: j.Host,
 		By: by, Digest: j.Digest, Decision: string(w)}
+}
+
+// Direct is what somebody at the machine does by themselves.
+type Direct struct {
+	Kind    string // discover, plan
+	Cluster string
+	Target  string
+	Command string
+	By      approvals.Actor
+}
+
+// Direct records what somebody is about to do by themselves.
+func (s *Audit) Direct(ctx context.Context, d Direct) error {
+	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
+		now, err := s.db.now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return s.db.audit(ctx, tx, now, AuditRecord{Action: AuditDirect, Kind: d.Kind, Cluster: d.Cluster, Target: d.Target, Command: d.Command, By: d.By})
+	})
+	if err != nil {
+		return fmt.Errorf("record what is done without a server: %w", err)
+	}
+	return nil
 }
 
 // audit appends a link in the caller's transaction: what is done and that it was done are stored

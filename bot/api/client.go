@@ -225,6 +225,55 @@ func (c *Client) Ask(ctx context.Context, command string) (out RequestView, err 
 	return out, c.send(ctx, http.MethodPost, "/api/v1/requests", nil, map[string]string{"command": command}, &out)
 }
 
+// Preview shows what run would do, from a command as typed in the chat.
+func (c *Client) Preview(ctx context.Context, command string) (out PlannedView, err error) {
+	return out, c.send(ctx, http.MethodPost, "/api/v1/plans", nil, map[string]string{"command": command}, &out)
+}
+
+// Review decides a request in the name of the token's person; digest is that of what was looked at.
+func (c *Client) Review(ctx context.Context, id, digest, decision, comment string) (out RequestView, err error) {
+	body := map[string]string{"digest": digest, "decision": decision, "comment": comment}
+	return out, c.send(ctx, http.MethodPost, "/api/v1/requests/"+url.PathEscape(id)+"/reviews", nil, body, &out)
+}
+
+// Withdraw takes a pending request back.
+func (c *Client) Withdraw(ctx context.Context, id string) (out RequestView, err error) {
+	return out, c.do(ctx, http.MethodPost, "/api/v1/requests/"+url.PathEscape(id)+"/withdraw", nil, &out)
+}
+
+// Tables lists what a rebuild should make smaller, from an offset on; an empty cluster is all.
+func (c *Client) Tables(ctx context.Context, cluster string, offset, limit int) (out TableList, err error) {
+	q := url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
+	if cluster != "" {
+		q.Set("cluster", cluster)
+	}
+	return out, c.do(ctx, http.MethodGet, "/api/v1/tables", q, &out)
+}
+
+// Schedules lists the schedules.
+func (c *Client) Schedules(ctx context.Context) (out List[ScheduleView], err error) {
+	return out, c.do(ctx, http.MethodGet, "/api/v1/schedules", nil, &out)
+}
+
+// AddSchedule takes the chat's schedule add.
+func (c *Client) AddSchedule(ctx context.Context, command string) (out ScheduleView, err error) {
+	return out, c.send(ctx, http.MethodPost, "/api/v1/schedules", nil, map[string]string{"command": command}, &out)
+}
+
+// EditSchedule takes what stands behind the id in the chat's schedule edit.
+func (c *Client) EditSchedule(ctx context.Context, id, change string) (out ScheduleView, err error) {
+	return out, c.send(ctx, http.MethodPatch, "/api/v1/schedules/"+url.PathEscape(id), nil, map[string]string{"change": change}, &out)
+}
+
+// DoSchedule pauses, resumes, skips, removes or withdraws.
+func (c *Client) DoSchedule(ctx context.Context, id, verb string) (out ScheduleView, err error) {
+	path := "/api/v1/schedules/" + url.PathEscape(id)
+	if verb == "remove" {
+		return out, c.do(ctx, http.MethodDelete, path, nil, &out)
+	}
+	return out, c.do(ctx, http.MethodPost, path+"/"+verb, nil, &out)
+}
+
 // Config reads the configuration in force.
 func (c *Client) Config(ctx context.Context) (out ConfigView, err error) {
 	return out, c.do(ctx, http.MethodGet, "/api/v1/config", nil, &out)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"mysql-recycler/approvals"
 	"mysql-recycler/bot"
 )
 
@@ -19,6 +20,8 @@ type Fleet interface {
 	// Reclaimable lists tables, biggest gain first; an empty cluster means all.
 	Reclaimable(ctx context.Context, cluster string) ([]bot.Reclaimable, error)
 	Schedules(ctx context.Context) ([]bot.Scheduled, error)
+	// ChangeSchedule takes the chat's command schedule.
+	ChangeSchedule(ctx context.Context, by approvals.Actor, channel, text string) (bot.Scheduled, error)
 }
 
 // Freed is what one day's rebuilds of a cluster gave back. Its fields are those of storage.Freed.
@@ -39,19 +42,6 @@ type TableView struct {
 	GainBytes      int64     `json:"gain_bytes"`
 	Method         string    `json:"method"`
 	Seen           time.Time `json:"seen" doc:"When it was looked at"`
-}
-
-// ScheduleView is a schedule as callers see it.
-type ScheduleView struct {
-	ID      string     `json:"id" example:"S-7QK2"`
-	Cluster string     `json:"cluster"`
-	Target  string     `json:"target"`
-	Command string     `json:"command"`
-	Cron    string     `json:"cron"`
-	Zone    string     `json:"zone"`
-	State   string     `json:"state" enum:"active,paused"`
-	Owner   Person     `json:"owner"`
-	Next    *time.Time `json:"next,omitempty" doc:"Left out while it is paused"`
 }
 
 // FreedView is what one day's rebuilds of a cluster gave back.
@@ -78,7 +68,14 @@ func all[T any](items []T) *listed[T] {
 
 type listTables struct {
 	Cluster string `query:"cluster" maxLength:"200" doc:"Left out: all"`
+	Offset  int    `query:"offset" minimum:"0" doc:"How many to leave out: next_offset of the page before"`
 	Limit   int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+}
+
+// TableList is a page of tables.
+type TableList struct {
+	Items []TableView `json:"items" nullable:"false"`
+	Next  int         `json:"next_offset,omitempty" doc:"Left out on the last page"`
 }
 
 type listFreed struct {
@@ -91,35 +88,25 @@ func (s *Server) fleetRoutes() {
 		func(context.Context, *struct{}) (*listed[string], error) { return all(s.o.Fleet.Clusters()), nil })
 	add(s, huma.Operation{OperationID: "list-tables", Method: http.MethodGet, Path: "/api/v1/tables", Tags: []string{tag},
 		Summary: "Tables that a rebuild should make smaller, biggest gain first, from the newest look at each host"}, Read, s.listTables)
-	add(s, huma.Operation{OperationID: "list-schedules", Method: http.MethodGet, Path: "/api/v1/schedules", Tags: []string{"schedules"}, Summary: "List schedules"}, Read, s.listSchedules)
 	add(s, huma.Operation{OperationID: "list-freed", Method: http.MethodGet, Path: "/api/v1/freed", Tags: []string{tag}, Summary: "Bytes given back by day and cluster"}, Read, s.listFreed)
 }
 
-func (s *Server) listTables(ctx context.Context, in *listTables) (*listed[TableView], error) {
+func (s *Server) listTables(ctx context.Context, in *listTables) (*struct{ Body TableList }, error) {
 	rows, err := s.o.Fleet.Reclaimable(ctx, in.Cluster)
 	if err != nil {
 		return nil, err
 	}
-	var out []TableView
-	for _, r := range rows[:min(len(rows), in.Limit)] {
+	out := TableList{Items: []TableView{}}
+	rows = rows[min(len(rows), in.Offset):]
+	if len(rows) > in.Limit {
+		rows, out.Next = rows[:in.Limit], in.Offset+in.Limit
+	}
+	for _, r := range rows {
 		t := r.Table
-		out = append(out, TableView{Cluster: r.Cluster, Host: r.Host, Table: t.Schema + "." + t.Name, Bytes: t.FileBytes,
+		out.Items = append(out.Items, TableView{Cluster: r.Cluster, Host: r.Host, Table: t.Schema + "." + t.Name, Bytes: t.FileBytes,
 			PredictedBytes: t.FileBytes - t.Gain(), GainBytes: t.Gain(), Method: string(t.Method.Kind), Seen: r.Seen.UTC()})
 	}
-	return all(out), nil
-}
-
-func (s *Server) listSchedules(ctx context.Context, _ *struct{}) (*listed[ScheduleView], error) {
-	rows, err := s.o.Fleet.Schedules(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []ScheduleView
-	for _, r := range rows {
-		out = append(out, ScheduleView{ID: r.ID, Cluster: r.Cluster, Target: r.Target, Command: r.Command, Cron: r.Timing.Cron,
-			Zone: r.Timing.Zone, State: string(r.State), Owner: personOf(r.Owner), Next: times(r.Next, time.Time{}, time.Time{}).Created})
-	}
-	return all(out), nil
+	return &struct{ Body TableList }{out}, nil
 }
 
 func (s *Server) listFreed(ctx context.Context, in *listFreed) (*listed[FreedView], error) {

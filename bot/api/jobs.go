@@ -44,6 +44,19 @@ type pauseJob struct {
 	Now bool `query:"now" doc:"Stop the running table instead of letting it end; it is rebuilt again later"`
 }
 
+type listSteps struct {
+	JobPath
+	After int    `query:"after" minimum:"0" doc:"Number of the last step that is known"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"200"`
+	State string `query:"state" enum:"pending,running,done,skipped,failed,refused,unknown"`
+}
+
+// StepList is a page of a job's steps, in their order.
+type StepList struct {
+	Items []StepView `json:"items" nullable:"false"`
+	Next  int        `json:"next,omitempty" doc:"Give this as after to go on; left out on the last page"`
+}
+
 type skipTable struct {
 	JobPath
 	Table string `query:"table" required:"true" minLength:"1" maxLength:"200" example:"shop.orders" doc:"As schema.table"`
@@ -53,6 +66,7 @@ func (s *Server) jobRoutes() {
 	const path, tag = "/api/v1/jobs", "jobs"
 	add(s, huma.Operation{OperationID: "list-jobs", Method: http.MethodGet, Path: path, Tags: []string{tag}, Summary: "List jobs, newest first"}, Read, s.listJobs)
 	add(s, huma.Operation{OperationID: "get-job", Method: http.MethodGet, Path: path + "/{id}", Tags: []string{tag}, Summary: "Read one job with its steps"}, Read, s.getJob)
+	add(s, huma.Operation{OperationID: "list-steps", Method: http.MethodGet, Path: path + "/{id}/steps", Tags: []string{tag}, Summary: "List the steps of a job, page by page"}, Read, s.listSteps)
 	add(s, huma.Operation{OperationID: "pause-job", Method: http.MethodPost, Path: path + "/{id}/pause", Tags: []string{tag}, Summary: "Pause after the running table, or now"}, Operate,
 		func(ctx context.Context, in *pauseJob) (*oneJob, error) {
 			if in.Now {
@@ -100,6 +114,25 @@ func (s *Server) getJob(ctx context.Context, in *JobPath) (*oneJob, error) {
 		return nil, err
 	}
 	return &oneJob{s.viewJob(j, true)}, nil
+}
+
+func (s *Server) listSteps(ctx context.Context, in *listSteps) (*struct{ Body StepList }, error) {
+	j, err := s.job(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := StepList{Items: []StepView{}}
+	for _, st := range j.Steps { // in the order of their numbers
+		if st.Seq <= in.After || in.State != "" && string(st.State) != in.State {
+			continue
+		}
+		if len(out.Items) == in.Limit {
+			out.Next = out.Items[in.Limit-1].Seq
+			break
+		}
+		out.Items = append(out.Items, viewStep(st))
+	}
+	return &struct{ Body StepList }{out}, nil
 }
 
 // want passes on what is wanted of a job.

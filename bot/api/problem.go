@@ -45,6 +45,7 @@ func refuse(status int, code, detail, hint string) *Problem {
 // statuses are the codes of the product that are not a conflict with the state of things.
 var statuses = map[string]int{
 	"no_request": http.StatusNotFound, "no_job": http.StatusNotFound, "no_table": http.StatusNotFound, "no_discovery": http.StatusNotFound,
+	"no_schedule": http.StatusNotFound, "no_schedules": http.StatusNotFound,
 	"own_request": http.StatusForbidden, "barred": http.StatusForbidden, "not_approver": http.StatusForbidden,
 	"not_member": http.StatusForbidden, "unknown_person": http.StatusForbidden, "not_requester": http.StatusForbidden,
 	"not_yours_to_stop": http.StatusForbidden, "wrong_channel": http.StatusForbidden,
@@ -53,7 +54,10 @@ var statuses = map[string]int{
 	"unknown_target": http.StatusUnprocessableEntity, "ambiguous_host": http.StatusUnprocessableEntity,
 	"host_needed": http.StatusUnprocessableEntity, "not_a_request": http.StatusUnprocessableEntity,
 	"nothing_to_do": http.StatusUnprocessableEntity, "misread": http.StatusUnprocessableEntity,
-	"config_refused": http.StatusUnprocessableEntity,
+	"config_refused": http.StatusUnprocessableEntity, "not_a_plan": http.StatusUnprocessableEntity,
+	"not_a_schedule": http.StatusUnprocessableEntity, "bad_cron": http.StatusUnprocessableEntity, "bad_zone": http.StatusUnprocessableEntity,
+	"bad_window": http.StatusUnprocessableEntity, "bad_jitter": http.StatusUnprocessableEntity, "bad_lead": http.StatusUnprocessableEntity,
+	"too_often": http.StatusUnprocessableEntity,
 }
 
 // forPeople is an error that a person can act on.

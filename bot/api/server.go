@@ -27,6 +27,7 @@ type Conversation interface {
 	Ask(ctx context.Context, by approvals.Actor, channel, text string) (approvals.Request, error)
 	WantJob(ctx context.Context, by approvals.Actor, j engine.Job, w engine.Wanted) (engine.Job, error)
 	SkipTable(ctx context.Context, by approvals.Actor, j engine.Job, table string) (engine.Job, error)
+	Preview(ctx context.Context, text string) (engine.Plan, error)
 }
 
 // Decisions is the second-person rule; *approvals.Service is it.
@@ -172,9 +173,11 @@ func (s *Server) routes() {
 		Description: "A token made with recycler token create."}}
 	s.doc = humago.New(mux, c)
 	s.requestRoutes()
+	s.planRoutes()
 	s.jobRoutes()
 	s.factRoutes()
 	s.fleetRoutes()
+	s.scheduleRoutes()
 	s.healthRoutes()
 	s.configRoutes()
 	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which ours replace

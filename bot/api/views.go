@@ -119,10 +119,15 @@ func viewRequest(r approvals.Request) RequestView {
 		v.Reviews = append(v.Reviews, ReviewView{Reviewer: personOf(w.Reviewer), Decision: string(w.Decision), Comment: w.Comment, At: w.At.UTC()})
 	}
 	if w, ok := r.Work(); ok {
-		v.Plan = &PlanView{Mode: string(w.Mode), Tables: w.Tables, Bytes: w.Bytes, GainBytes: w.Gain, EstimateSeconds: w.Estimate.Seconds(),
-			Hosts: w.Hosts, Snapshot: w.Snapshot.UTC()}
+		p := viewPlan(w)
+		v.Plan = &p
 	}
 	return v
+}
+
+func viewPlan(w engine.PlanSummary) PlanView {
+	return PlanView{Mode: string(w.Mode), Tables: w.Tables, Bytes: w.Bytes, GainBytes: w.Gain, EstimateSeconds: w.Estimate.Seconds(),
+		Hosts: w.Hosts, Snapshot: w.Snapshot.UTC()}
 }
 
 // viewJob makes the view of a job; steps only when they are wanted.

@@ -52,10 +52,18 @@ func or(s, otherwise string) string {
 	return s
 }
 
+// known refuses an output nobody can write.
+func (r *remote) known() error {
+	if r.output != "table" && r.output != "json" && r.output != "yaml" {
+		return &usageError{fmt.Errorf("--output: %q is unknown; write table, json or yaml", r.output)}
+	}
+	return nil
+}
+
 // client reads the token and prepares the calls.
 func (r *remote) client() (*api.Client, error) {
-	if r.output != "table" && r.output != "json" && r.output != "yaml" {
-		return nil, &usageError{fmt.Errorf("--output: %q is unknown; write table, json or yaml", r.output)}
+	if err := r.known(); err != nil {
+		return nil, err
 	}
 	if r.tokenFile == "" {
 		return nil, &usageError{errors.New("--token-file is missing: the file that holds the token")}

@@ -9,19 +9,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mysql-recycler/bot"
 	"mysql-recycler/bot/api"
 )
 
 func jobsCommand() *cobra.Command {
 	r := &remote{}
 	return remoteCommand(&cobra.Command{
-		Use: "jobs", Short: "Look at jobs of a running server, pause, resume and cancel them, skip a table",
-		Long: "Calls a running server. Exit codes: 0 done; 1 something went wrong here; 2 the command line is wrong;\n" +
-			"3 the server refused the call; 4 no server answered; 5 the watched job ended, but not well.",
+		Use: "jobs", Short: "Look at jobs of a running server, pause, resume, cancel and retry them, skip a table",
+		Long: callsServer,
 	}, r, jobsListCommand(r), jobsShowCommand(r), jobsWatchCommand(r),
 		jobsWantCommand(r, "pause", "Pause after the running table, or with --now at once"),
 		jobsWantCommand(r, "resume", "Go on after a pause"),
-		jobsWantCommand(r, "cancel", "End a job; the running statement is killed"), jobsSkipCommand(r))
+		jobsWantCommand(r, "cancel", "End a job; the running statement is killed"), jobsSkipCommand(r), jobsRetryCommand(r))
 }
 
 func jobsListCommand(r *remote) *cobra.Command {
@@ -172,101 +172,20 @@ func jobsWatchCommand(r *remote) *cobra.Command {
 	}
 }
 
-func requestsCommand() *cobra.Command {
-	r := &remote{}
-	return remoteCommand(&cobra.Command{
-		Use: "requests", Short: "Look at requests of a running server, retry what they left undone",
-		Long: "Calls a running server. Exit codes as of recycler jobs.",
-	}, r, requestsListCommand(r), requestsShowCommand(r), requestsRetryCommand(r))
-}
-
-func requestsListCommand(r *remote) *cobra.Command {
-	var f api.Filter
-	var limit int
-	c := &cobra.Command{
-		Use: "list", Short: "List requests, newest first", Args: usageArgs(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
-			rs, err := pages(c.Context(), limit, func(ctx context.Context, cursor string, n int) ([]api.RequestView, string, error) {
-				l, err := client.Requests(ctx, api.Page{Filter: f, Cursor: cursor, Limit: n})
-				return l.Items, l.NextCursor, err
-			})
-			if err != nil {
-				return err
-			}
-			p := colours(c.OutOrStdout())
-			return r.print(c.OutOrStdout(), rs, func(w io.Writer) {
-				row(w, "ID", "KIND", "TARGET", p.state("STATE"), "BY", "CREATED", "COMMAND")
-				for _, q := range rs {
-					row(w, q.ID, q.Kind, q.Target, p.state(q.State), or(q.Requester.Name, q.Requester.ID), stamp(q.Created), q.Command)
-				}
-			})
-		},
-	}
-	c.Flags().StringVar(&f.State, "state", "", "only requests in this state")
-	c.Flags().StringVar(&f.Cluster, "cluster", "", "only requests of this cluster")
-	c.Flags().StringVar(&f.Host, "target", "", "only requests for this host or cluster")
-	c.Flags().StringVar(&f.Requester, "requester", "", "only requests of this chat user id")
-	c.Flags().IntVar(&limit, "limit", 50, "how many at most")
-	return c
-}
-
-func requestsShowCommand(r *remote) *cobra.Command {
+func jobsRetryCommand(r *remote) *cobra.Command {
 	return &cobra.Command{
-		Use: "show REQUEST", Short: "Show one request with its reviews", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "retry JOB", Short: "Ask for the tables that the request of an ended job left undone", Args: usageArgs(cobra.ExactArgs(1)),
+		Long: "Does what recycler requests retry does for the request that the job belongs to.",
 		RunE: func(c *cobra.Command, args []string) error {
 			client, err := r.client()
 			if err != nil {
 				return err
 			}
-			q, err := client.Request(c.Context(), args[0])
+			j, err := client.Job(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			p := colours(c.OutOrStdout())
-			return r.print(c.OutOrStdout(), q, func(w io.Writer) {
-				row(w, "request", q.ID)
-				row(w, "state", p.state(q.State))
-				row(w, "command", q.Command)
-				row(w, "target", q.Target+" ("+q.Cluster+")")
-				row(w, "by", or(q.Requester.Name, q.Requester.ID))
-				row(w, "created", stamp(q.Created))
-				row(w, "expires", stamp(q.Expires))
-				row(w, "digest", q.Digest)
-				if q.Plan != nil {
-					row(w, "plan", fmt.Sprintf("%d tables, %s, should give back %s in about %s (%s)", q.Plan.Tables, size(q.Plan.Bytes),
-						size(q.Plan.GainBytes), seconds(q.Plan.EstimateSeconds), q.Plan.Mode))
-				}
-				for _, v := range q.Reviews {
-					row(w, v.Decision, or(v.Reviewer.Name, v.Reviewer.ID)+" at "+stamp(v.At)+" "+v.Comment)
-				}
-				for _, j := range q.Jobs {
-					row(w, "job", j)
-				}
-			})
-		},
-	}
-}
-
-func requestsRetryCommand(r *remote) *cobra.Command {
-	return &cobra.Command{
-		Use: "retry REQUEST", Short: "Ask for the tables that an ended request left undone", Args: usageArgs(cobra.ExactArgs(1)),
-		Long: "Makes a new request that names the old one: its tables that failed, were refused or never started,\nwith a new plan. Somebody else must approve it, like any other.",
-		RunE: func(c *cobra.Command, args []string) error {
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
-			q, err := client.Ask(c.Context(), "retry "+args[0])
-			if err != nil {
-				return err
-			}
-			return r.print(c.OutOrStdout(), q, func(w io.Writer) {
-				row(w, fmt.Sprintf("%s is %s", q.ID, q.State))
-			})
+			return askFor(c, r, client, bot.Spell([]string{string(bot.VerbRetry), j.Request}, nil))
 		},
 	}
 }

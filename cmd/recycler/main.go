@@ -72,13 +72,16 @@ func report(w io.Writer, err error) {
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "recycler",
-		Short:         "Give disk space back in MySQL replication clusters, with a second person's approval",
+		Use:   "recycler",
+		Short: "Give disk space back in MySQL replication clusters, with a second person's approval",
+		Long: "Give disk space back in MySQL replication clusters, with a second person's approval.\n\n" +
+			"Exit codes: 0 done; 1 it ended badly, with the reason on standard error; 2 the command line or the\nconfiguration is wrong and nothing was started. Commands that call a server also: 3 it refused the call;\n4 it did not answer; 5 the watched job ended, but not well.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(serveCommand(), healthCommand(), demoCommand(), doctorCommand(), auditCommand(), configCommand(), versionCommand())
+	root.AddCommand(discoverCommand(), planCommand(), runCommand(), tablesCommand(), schedulesCommand())
 	root.AddCommand(topologyCommand(), jobsCommand(), requestsCommand(), tokenCommand(), dbCommand(), backupCommand(), nodesCommand(), regionsCommand())
 	return root
 }

@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 			Dir: filepath.Join("testdata", "script"), RequireUniqueNames: true,
 			Setup: func(e *testscript.Env) error {
 				for k, v := range map[string]string{"PATH": p.dir + "/bin:" + e.Getenv("PATH"), asProgram: "1", "RECYCLER_SERVER": p.url,
-					"RECYCLER_TOKEN_FILE": p.dir + "/reader", "ALICE": p.dir + "/alice", "BOB": p.dir + "/bob", "JOB": job, "HELD": held, "CONFIG": p.config} {
+					"RECYCLER_TOKEN_FILE": p.dir + "/reader", "ALICE": p.dir + "/alice", "BOB": p.dir + "/bob", "CAROL": p.dir + "/carol", "JOB": job, "HELD": held, "CONFIG": p.config} {
 					e.Setenv(k, v)
 				}
 				return nil
@@ -142,7 +142,7 @@ func (p *program) prepare(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(p.dir, "bin"), 0o700))
 	require.NoError(t, os.Symlink(self, filepath.Join(p.dir, "bin", "recycler")))
 	for name, args := range map[string][]string{"reader": nil, "alice": {"--user=U0ALICE", "--scope=read,request,operate,review,admin"},
-		"bob": {"--user=U0BOB", "--scope=read,request,operate,review"}, "carol": {"--user=U0CAROL", "--scope=read,review"}} {
+		"bob": {"--user=U0BOB", "--scope=read,request,operate,review"}, "carol": {"--user=U0CAROL", "--scope=read,operate,review"}} {
 		var out bytes.Buffer
 		require.Zero(t, run(append([]string{"token", "create", name, "--config", p.config}, args...), &out, io.Discard))
 		require.NoError(t, os.WriteFile(filepath.Join(p.dir, name), out.Bytes(), 0o600))

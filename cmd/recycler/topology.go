@@ -76,12 +76,15 @@ func lastSeen(ctx context.Context, c configs.Config, cluster string) (engine.Dis
 	return d, errors.Join(err, closeStore())
 }
 
+// errSchema refuses a database that another version of the program made.
+var errSchema = errors.New("the schema of the database is not this program's: see recycler db status")
+
 // openSeen opens the database for reading; one that cannot be opened is a store that never answers.
 func openSeen(ctx context.Context, c configs.Config) (engine.RecallStore, func() error) {
 	none := func() error { return nil }
 	s, err := look(ctx, c.Storage)
 	if err == nil && s.Schema != s.Known {
-		err = errors.New("the schema of the database is not this program's: see recycler db status")
+		err = errSchema
 	}
 	if err != nil {
 		return away{err}, none

@@ -64,11 +64,14 @@ type current struct {
 	atomic.Pointer[snapshot]
 	refusals *guard.Cache // what guards refused, over all snapshots
 	plugins  *plugin.Set  // those of the start
+
+	connections *dbconn.Connections // to servers, of all snapshots
 }
 
 // newCurrent puts the first snapshot in force.
 func newCurrent(first *snapshot, log *zap.Logger) *current {
-	c := &current{refusals: guard.NewCache(first.config.Engine.Cache.Refusals, time.Now), plugins: pluginsOf(first.config, log.Named("plugin"))}
+	c := &current{refusals: guard.NewCache(first.config.Engine.Cache.Refusals, time.Now), plugins: pluginsOf(first.config, log.Named("plugin")),
+		connections: &dbconn.Connections{}}
 	c.put(first)
 	return c
 }
@@ -76,6 +79,9 @@ func newCurrent(first *snapshot, log *zap.Logger) *current {
 // put puts a snapshot in force.
 func (c *current) put(s *snapshot) {
 	s.guards = guardsOf(s.config, c.refusals, c.plugins)
+	for _, a := range s.access {
+		a.Connections = c.connections
+	}
 	c.Store(s)
 }
 

@@ -29,6 +29,8 @@ type Access struct {
 
 	// Dial replaces the ordinary network, for tunnels and tests. Nil: TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	Connections *Connections // counts what is open; nil: nobody asks
 }
 
 // Lookup finds a configured host by its name, its host or its host:port; a host part that fits

@@ -31,7 +31,7 @@ func (s *Server) connector(readTimeout time.Duration, multi bool) (driver.Connec
 	c.WriteTimeout = s.access.readTimeout()
 	c.InterpolateParams = true // one round trip instead of three; utf8mb4 makes it safe
 	c.MultiStatements = multi
-	c.DialFunc = s.access.Dial
+	c.DialFunc = s.access.dial
 	c.Logger = &mysql.NopLogger{} // every error it would print is also returned
 	c.ConnectionAttributes = "program_name:mysql-recycler"
 	if s.access.TLS != nil {

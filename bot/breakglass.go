@@ -77,7 +77,7 @@ func (b *Bot) glassBroken(ctx context.Context, who asker, s Submission) (map[str
 	}
 	_, err = b.o.Requests.Submit(ctx, approvals.Draft{
 		Kind: approvals.KindRecycle, Cluster: t.Cluster, Target: nameOf(t, line.Target), Command: line.String(), Requester: who.user,
-		Channel: who.channel, Plan: &p, Rule: approvals.RuleBreakGlass, Grounds: approvals.Grounds{Reason: clip(s.Values["reason"], 500), Typed: s.Values["host"]},
+		Channel: who.channel, Origin: who.origin, Plan: &p, Rule: approvals.RuleBreakGlass, Grounds: approvals.Grounds{Reason: clip(s.Values["reason"], 500), Typed: s.Values["host"]},
 	})
 	if at := map[string]string{"break_glass_reason": "reason", "break_glass_name": "host"}[codeOf(err)]; at != "" {
 		return map[string]string{at: b.apology(who.l, err).Summary}, nil

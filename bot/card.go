@@ -177,8 +177,12 @@ func (v view) closed(b *builder) {
 	v.top(b, h[0], h[1], args{"by": plain(reviewers(v.r, approvals.Deny))})
 	v.asked(b)
 	v.decisions(b)
-	if v.r.State == approvals.Expired || v.r.State == approvals.Superseded {
+	_, scheduled := v.r.Requester.Schedule() // whose superseded run is asked again without a click
+	switch {
+	case v.r.State == approvals.Expired:
 		b.buttons(Button{Action: ActionAskAgain, Value: valueOf(v.r), Label: b.l.text(kAskAgain, nil)})
+	case v.r.State == approvals.Superseded && !scheduled:
+		b.buttons(Button{Action: ActionAskAgain, Value: valueOf(v.r), Label: b.l.text(kPlanAgain, nil)})
 	}
 }
 

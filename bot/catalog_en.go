@@ -309,6 +309,7 @@ var englishMain = map[key]string{
 	kYouCancelled:        "{id} is being cancelled; the thread says when the statement has ended.",
 	kMayDecide:           "Who may: {names}.",
 	kAskedAgain:          "Asked; the card is in the channel.",
+	kPlanAgain:           "Plan again and ask again",
 	kDiscoverFirst:       "Discover first",
 	kDiscoverAsked:       "The discovery of {host} is asked for; the card is in the channel.",
 	kDiscoverAskedForRun: "The discovery of {host} is asked for. When it is done, the plan is posted in its thread.",

@@ -309,6 +309,7 @@ var chineseMain = map[key]string{
 	kYouCancelled:        "{id} 正在取消；语句结束后会在消息列中说明。",
 	kMayDecide:           "可以审批的人：{names}。",
 	kAskedAgain:          "已提交，卡片在频道中。",
+	kPlanAgain:           "重新规划并再次提交",
 	kDiscoverFirst:       "先发现",
 	kDiscoverAsked:       "已提交 {host} 的发现申请，卡片在频道中。",
 	kDiscoverAskedForRun: "已提交 {host} 的发现申请，完成后计划会发布在其消息列中。",

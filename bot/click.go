@@ -45,7 +45,7 @@ func valueOf(r approvals.Request) string { return r.ID + "|" + r.Digest[:min(12,
 
 // Click does what a button says, and always answers the person who clicked.
 func (b *Bot) Click(ctx context.Context, c Click) error {
-	who := asker{user: c.User, channel: c.Channel, reply: c.Reply}
+	who := asker{user: c.User, channel: c.Channel, reply: c.Reply, origin: c.Envelope}
 	if c.Action == ActionNew {
 		return b.openNew(ctx, who)
 	}
@@ -54,9 +54,17 @@ func (b *Bot) Click(ctx context.Context, c Click) error {
 		return b.wordsClick(ctx, who, id, c)
 	}
 	who.l = b.personal(ctx, c.User, c.Channel)
+	if slices.Contains(asking, c.Action) {
+		if done, err := b.alreadyAsked(ctx, who); done || err != nil {
+			return b.answer(ctx, who, notice(who.l, kAskedAgain, nil), err)
+		}
+	}
 	m, err := b.clicked(ctx, who, c, id, digest)
 	return b.answer(ctx, who, m, err)
 }
+
+// asking are the actions that ask for work.
+var asking = []string{ActionAskAgain, ActionDiscoverFirst, ActionRun}
 
 // clicked does the action of a button.
 func (b *Bot) clicked(ctx context.Context, who asker, c Click, id, digest string) (Message, error) {
@@ -173,7 +181,8 @@ func (b *Bot) wordsClick(ctx context.Context, who asker, id string, c Click) err
 			}
 			form = b.standingForm
 		}
-		return b.o.Responder.OpenForm(ctx, c.Reply, form(b.shared(c.Channel), r, c.Value))
+		who.l = b.shared(c.Channel)
+		return b.openForm(ctx, who, form(who.l, r, c.Value))
 	}
 	who.l = b.personal(ctx, c.User, c.Channel)
 	if errors.Is(err, engine.ErrNotFound) {
@@ -191,8 +200,13 @@ func (b *Bot) wordsClick(ctx context.Context, who asker, id string, c Click) err
 
 // Submit takes a form that was sent in.
 func (b *Bot) Submit(ctx context.Context, s Submission) (map[string]string, error) {
-	who := asker{user: s.User, channel: s.Reply.Channel, reply: s.Reply}
+	who := asker{user: s.User, channel: s.Reply.Channel, reply: s.Reply, origin: s.Envelope}
 	who.l = b.personal(ctx, s.User, who.channel)
+	if s.Form == FormNew || s.Form == FormBreakGlass {
+		if done, err := b.alreadyAsked(ctx, who); done || err != nil {
+			return nil, err
+		}
+	}
 	switch s.Form {
 	case FormDeny:
 		return b.denied(ctx, who, s)

@@ -25,7 +25,18 @@ func (b *Bot) openNew(ctx context.Context, who asker) error {
 	quick, cancel := context.WithTimeout(ctx, formWithin)
 	defer cancel()
 	who.l = b.personal(quick, who.user, who.channel)
-	return b.o.Responder.OpenForm(ctx, who.reply, b.newForm(quick, who))
+	return b.openForm(ctx, who, b.newForm(quick, who))
+}
+
+// openForm opens a form. A form that comes too late, because the process was restarting, is told to
+// the person; to try it again could never open it.
+func (b *Bot) openForm(ctx context.Context, who asker, f Form) error {
+	err := b.o.Responder.OpenForm(ctx, who.reply, f)
+	var p forPeople
+	if errors.As(err, &p) {
+		return b.answer(ctx, who, Message{}, err)
+	}
+	return err
 }
 
 // newForm starts with what was asked for last in this channel. Ref carries the channel the card

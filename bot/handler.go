@@ -36,22 +36,24 @@ func (b *Bot) Command(ctx context.Context, c Command) error {
 	if err != nil {
 		return b.answer(ctx, who, Message{}, err)
 	}
-	if done, err := b.alreadyAsked(ctx, c, line); done || err != nil {
-		return err
+	if goesOn(line) || line.Verb == VerbDiscover {
+		if done, err := b.alreadyAsked(ctx, who); done || err != nil {
+			return err
+		}
 	}
 	m, err := b.do(ctx, who, line)
 	return b.answer(ctx, who, m, err)
 }
 
-// alreadyAsked recognises a command that was handled before a crash and comes again, by its
-// envelope: the same words typed twice on purpose are two commands.
-func (b *Bot) alreadyAsked(ctx context.Context, c Command, line Line) (bool, error) {
-	if c.Envelope == "" || (!goesOn(line) && line.Verb != VerbDiscover) {
+// alreadyAsked recognises a command, click or form that asked before a crash and is handled again,
+// by its envelope: the same words typed twice on purpose are two commands.
+func (b *Bot) alreadyAsked(ctx context.Context, who asker) (bool, error) {
+	if who.origin == "" {
 		return false, nil
 	}
-	rs, err := b.o.Lists.Requests(ctx, "origin", c.Envelope, 1)
+	rs, err := b.o.Lists.Requests(ctx, "origin", who.origin, 1)
 	if err != nil {
-		return false, fmt.Errorf("look for an earlier run of this command: %w", err)
+		return false, fmt.Errorf("look for what this act asked before: %w", err)
 	}
 	return len(rs) > 0, nil
 }

@@ -309,6 +309,7 @@ const (
 	kYouCancelled        key = "you_cancelled"
 	kMayDecide           key = "may_decide"
 	kAskedAgain          key = "asked_again"
+	kPlanAgain           key = "plan_again"
 	kDiscoverFirst       key = "discover_first"
 	kDiscoverAsked       key = "discover_asked"
 	kDiscoverAskedForRun key = "discover_asked_for_run"

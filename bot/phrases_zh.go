@@ -39,6 +39,10 @@ var phrases = []phrase{
 	{"{} has not ended: it is {} on {}.", "{1} 尚未结束：在 {3} 上 {2}。"},
 	{"{} on {} has ended: it is {}.", "{2} 上的 {1} 已结束：{3}。"},
 
+	// The chat.
+	{"The form could not be opened in time.", "未能及时打开表单。"},
+	{"Click again.", "请再点一次。"},
+
 	// Names.
 	{"I do not know a host or cluster {}.", "没有名为 {1} 的主机或集群。"},
 	{"{} is not a configured host or cluster.", "{1} 不是已配置的主机或集群。"},

@@ -186,7 +186,7 @@ func (b *Bot) scheduleAdd(ctx context.Context, who asker, line Line) (Scheduled,
 	}
 	run := Line{Verb: VerbRun, Target: nameOf(t, line.Target), Select: line.Select}
 	return b.o.Schedules.Add(ctx, approvals.Schedule{Cluster: t.Cluster, Target: run.Target, Command: run.String(),
-		Timing: line.Plan.Timing, Channel: who.channel, Owner: who.user})
+		Timing: line.Plan.Timing, Channel: who.channel, Owner: who.user, Origin: who.origin})
 }
 
 func (b *Bot) scheduleAnswer(l Locale, x Scheduled, k key) Message {

@@ -208,7 +208,7 @@ func TestASupersededPlanSaysWhatMoved(t *testing.T) {
 	require.NoError(t, err)
 	w.tells()
 	require.Contains(t, w.thread("R-7QK1/card"), "@alice The plan of `R-7QK1` no longer fits: db-prod-3 became the primary")
-	require.Contains(t, w.show("R-7QK1/card"), "[Ask again]")
+	require.Contains(t, w.show("R-7QK1/card"), "[Plan again and ask again]")
 }
 
 func TestALateProgressEditNeverHidesADecision(t *testing.T) {

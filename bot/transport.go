@@ -27,6 +27,8 @@ type Click struct {
 	Message string // transport's id of the message that was clicked
 	Reply   Reply
 	At      time.Time // when the click was made; display and audit only, deadlines use our clock
+
+	Envelope string // the act of clicking, as in Command
 }
 
 // Submission is a form sent in.
@@ -36,6 +38,8 @@ type Submission struct {
 	Values map[string]string
 	User   approvals.Actor
 	Reply  Reply
+
+	Envelope string // the act of sending it in, as in Command
 }
 
 // Reply addresses an answer only one person sees, and forms opened for them.

@@ -61,7 +61,8 @@ func aSchedule(t *testing.T, db *DB) (*Schedules, approvals.Grant) {
 	s := NewSchedules(db)
 	x := approvals.Schedule{ID: "S-AAAA", Cluster: "db", Target: "db-3", Command: "run db-3", Owner: alice, Editor: alice,
 		State: approvals.ScheduleActive, Rev: 1, Created: time.Now()}
-	require.NoError(t, s.CreateSchedule(t.Context(), x, engine.Event{}))
+	_, err := s.CreateSchedule(t.Context(), x, engine.Event{})
+	require.NoError(t, err)
 	e := approvals.EnvelopeOf(x, *recycle("R-AAAA", "db-3").Plan, approvals.Policy{Users: []string{bob.ID}})
 	at := time.Now().UTC().Truncate(time.Millisecond)
 	g := approvals.Grant{ID: "G-AAAA", Schedule: x.ID, Envelope: &e, Digest: e.Digest(), Reviewer: bob, Approvers: []string{bob.ID}, At: at, Expires: at.Add(time.Hour)}

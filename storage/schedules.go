@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mysql-recycler/approvals"
@@ -25,9 +26,21 @@ func auditedSchedule(s approvals.Schedule, what string) AuditRecord {
 		Decision: what, Reason: s.Timing.Cron + " " + s.Timing.Zone}
 }
 
-// CreateSchedule inserts a schedule.
-func (s *Schedules) CreateSchedule(ctx context.Context, x approvals.Schedule, e engine.Event) error {
+// CreateSchedule inserts a schedule and answers it; when the same act made one before, also one that
+// was removed since, it answers that one.
+func (s *Schedules) CreateSchedule(ctx context.Context, x approvals.Schedule, e engine.Event) (approvals.Schedule, error) {
+	made := x
 	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
+		if x.Origin != "" { // people make few schedules: no index is worth its column
+			all, err := loadSchedules(ctx, tx, "owner_id = $1", x.Owner.ID)
+			if err != nil {
+				return err
+			}
+			if i := slices.IndexFunc(all, func(o approvals.Schedule) bool { return o.Origin == x.Origin }); i >= 0 {
+				made = all[i]
+				return nil
+			}
+		}
 		body, err := toJSON(x)
 		if err != nil {
 			return err
@@ -40,9 +53,9 @@ func (s *Schedules) CreateSchedule(ctx context.Context, x approvals.Schedule, e 
 		return s.told(ctx, tx, e, auditedSchedule(x, "added"))
 	})
 	if err != nil {
-		return fmt.Errorf("create schedule %s: %w", x.ID, err)
+		return x, fmt.Errorf("create schedule %s: %w", x.ID, err)
 	}
-	return nil
+	return made, nil
 }
 
 // ChangeSchedule stores a schedule as it is now, whose Rev is one more than what the caller read,

@@ -64,7 +64,8 @@ func (s *Scheduler) Add(ctx context.Context, x approvals.Schedule) (bot.Schedule
 	if out.Next, err = s.next(ctx, x); err != nil {
 		return out, err
 	}
-	return out, s.o.Book.CreateSchedule(ctx, x, changed(out, "added"))
+	out.Schedule, err = s.o.Book.CreateSchedule(ctx, x, changed(out, "added"))
+	return out, err
 }
 
 // complete fills in what a person left out.

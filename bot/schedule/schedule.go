@@ -13,7 +13,8 @@ import (
 
 // Book keeps schedules.
 type Book interface {
-	CreateSchedule(ctx context.Context, s approvals.Schedule, e engine.Event) error
+	// CreateSchedule stores s and answers it, or the one that the same act (its Origin) made before.
+	CreateSchedule(ctx context.Context, s approvals.Schedule, e engine.Event) (approvals.Schedule, error)
 	// ChangeSchedule stores s, whose Rev is one more than before, or answers approvals.ErrConflict.
 	ChangeSchedule(ctx context.Context, s approvals.Schedule, what string, e engine.Event) error
 	// Schedule returns one, also a removed one, or engine.ErrNotFound.

@@ -146,11 +146,11 @@ func (c *Client) trySubmit(ctx context.Context, e bot.Envelope) (problems map[st
 	if err := json.Unmarshal(e.Payload, &p); err != nil {
 		return nil, s, v, fmt.Errorf("read submission: %w", err)
 	}
-	problems, s, err = c.submit(ctx, p)
+	problems, s, err = c.submit(ctx, e.Key, p)
 	return problems, s, p.View, err
 }
 
-func (c *Client) submit(ctx context.Context, p interaction) (map[string]string, bot.Submission, error) {
+func (c *Client) submit(ctx context.Context, envelope string, p interaction) (map[string]string, bot.Submission, error) {
 	var ref formRef
 	if p.View.Metadata != "" {
 		if err := json.Unmarshal([]byte(p.View.Metadata), &ref); err != nil {
@@ -158,7 +158,7 @@ func (c *Client) submit(ctx context.Context, p interaction) (map[string]string, 
 		}
 	}
 	who := p.actor()
-	s := bot.Submission{Form: p.View.Callback, Ref: ref.Ref, User: who, Values: map[string]string{},
+	s := bot.Submission{Envelope: envelope, Form: p.View.Callback, Ref: ref.Ref, User: who, Values: map[string]string{},
 		Reply: bot.Reply{User: who.ID, Channel: ref.Channel, Trigger: p.TriggerID}}
 	if until := time.Unix(ref.Until, 0); ref.URL != "" && c.o.Clock().Before(until) {
 		c.hooks.minted(ref.URL, until.Add(-hookLife)) // another run may have made the form

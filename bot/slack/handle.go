@@ -137,17 +137,17 @@ func (c *Client) interaction(ctx context.Context, e bot.Envelope, p interaction)
 			at = e.At
 		}
 		return c.o.Handler.Click(ctx, bot.Click{Action: action(a.ActionID), Value: a.Value, User: who,
-			Channel: p.channel(), Message: p.Container.MessageTS, Reply: reply, At: at})
+			Channel: p.channel(), Message: p.Container.MessageTS, Reply: reply, At: at, Envelope: e.Key})
 	case "shortcut": // the same as the command without words: a form
-		return c.o.Handler.Command(ctx, bot.Command{User: who, Reply: reply, At: e.At})
+		return c.o.Handler.Command(ctx, bot.Command{User: who, Reply: reply, At: e.At, Envelope: e.Key})
 	case "message_action":
-		cmd := bot.Command{User: who, Channel: p.channel(), Reply: reply, At: e.At}
+		cmd := bot.Command{User: who, Channel: p.channel(), Reply: reply, At: e.At, Envelope: e.Key}
 		if h, ok := c.o.Handler.(bot.Shortcuts); ok {
 			return h.Shortcut(ctx, cmd, string(p.Message))
 		}
 		return c.o.Handler.Command(ctx, cmd)
 	case "view_submission": // left from before a crash: its form is closed, so problems are whispered
-		problems, s, err := c.submit(ctx, p)
+		problems, s, err := c.submit(ctx, e.Key, p)
 		if err == nil && len(problems) > 0 {
 			c.tellProblems(ctx, s.Reply, problems)
 		}

@@ -33,6 +33,8 @@ var known = map[string]Problem{
 	"is_archived":            {"", "This channel is archived.", "Unarchive it, or use another channel."},
 	"user_not_in_channel":    {"", "You are not a member of that channel.", "Join the channel and try again."},
 	"expired_trigger_id":     {"", "The form could not be opened in time.", "Click again."},
+	"exchanged_trigger_id":   {"", "The form could not be opened in time.", "Click again."},
+	"invalid_trigger_id":     {"", "The form could not be opened in time.", "Click again."},
 	"missing_scope":          {"", "The Slack app lacks a permission.", "Compare its scopes with configs/slack-manifest.yaml and install it again."},
 	"invalid_auth":           {"", "Slack does not know this token.", "Check RECYCLER_SLACK_BOT_TOKEN and RECYCLER_SLACK_APP_TOKEN."},
 	"not_authed":             {"", "No token was sent to Slack.", "Set RECYCLER_SLACK_BOT_TOKEN and RECYCLER_SLACK_APP_TOKEN."},

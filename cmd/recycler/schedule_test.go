@@ -15,6 +15,7 @@ import (
 	"mysql-recycler/approvals"
 	"mysql-recycler/bot"
 	"mysql-recycler/bot/schedule"
+	"mysql-recycler/bot/slack"
 	"mysql-recycler/engine"
 	"mysql-recycler/storage"
 	"mysql-recycler/storage/queue"
@@ -38,13 +39,23 @@ type night struct {
 	// policy and bytes are what a test changes: who approves, and how big the plan's table is
 	policy approvals.Policy
 	bytes  int64
+	since  time.Time           // real time at which the clock was set; zero: it stands still
+	people approvals.Directory // nil: the night itself
 }
 
 func newNight(t *testing.T) *night {
 	return &night{t: t, path: filepath.Join(t.TempDir(), "state.db"), now: time.Date(2030, 3, 4, 0, 30, 0, 0, time.UTC)}
 }
 
-func (n *night) clock() time.Time { n.mu.Lock(); defer n.mu.Unlock(); return n.now }
+func (n *night) clock() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.since.IsZero() {
+		return n.now
+	}
+	return n.now.Add(time.Since(n.since))
+}
+
 func (n *night) at(clock string) {
 	n.t.Helper()
 	x, err := time.Parse("2006-01-02 15:04:05", "2030-03-"+clock)
@@ -52,12 +63,23 @@ func (n *night) at(clock string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.now = x
+	if !n.since.IsZero() {
+		n.since = time.Now()
+	}
 }
 
-func (n *night) Person(_ context.Context, _, id string) (approvals.Person, error) {
+func (n *night) Person(ctx context.Context, team, id string) (approvals.Person, error) {
+	if n.people != nil {
+		return n.people.Person(ctx, team, id)
+	}
 	return approvals.Person{Actor: approvals.Actor{ID: id}, Email: id + "@example.net"}, nil
 }
-func (n *night) Members(context.Context, string) ([]string, error) { return nil, nil }
+func (n *night) Members(ctx context.Context, group string) ([]string, error) {
+	if n.people != nil {
+		return n.people.Members(ctx, group)
+	}
+	return nil, nil
+}
 
 // process is one program on the file.
 type process struct {
@@ -99,7 +121,7 @@ func (n *night) process() *process {
 	require.NoError(n.t, err)
 	p := &process{night: n, db: db, book: storage.NewSchedules(db), requests: storage.NewRequests(db, q.Enqueue, nil), facts: storage.NewFacts(db)}
 	p.service = approvals.NewService(approvals.Options{Store: p.requests, Directory: n, NewID: p.requests.NewID, Now: n.clock,
-		Standing: p.book, StandingMax: 90 * 24 * time.Hour,
+		Standing: p.book, StandingMax: 90 * 24 * time.Hour, Fresh: slack.Fresh,
 		Policy: func(string) approvals.Policy {
 			n.mu.Lock()
 			defer n.mu.Unlock()

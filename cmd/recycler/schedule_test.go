@@ -176,6 +176,10 @@ func (p *process) asked() []approvals.Request {
 	rs, err := p.facts.Requests(p.t.Context(), "", "", 100)
 	require.NoError(p.t, err)
 	slices.Reverse(rs)
+	for i := range rs { // a list has no plans
+		rs[i], err = p.requests.Request(p.t.Context(), rs[i].ID)
+		require.NoError(p.t, err)
+	}
 	return rs
 }
 

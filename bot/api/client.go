@@ -298,7 +298,7 @@ func (c *Client) Events(ctx context.Context, after int64, job string) (*Feed, er
 	}
 	dctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	conn, res, err := websocket.Dial(dctx, c.base.String()+"/api/v1/events/ws?"+q.Encode(), &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: c.header()}) //nolint:bodyclose // the library replaces the body with bytes it has read
+	conn, res, err := websocket.Dial(dctx, c.base.String()+eventsPath+"?"+q.Encode(), &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: c.header()}) //nolint:bodyclose // the library replaces the body with bytes it has read
 	if err != nil {
 		if res != nil && res.StatusCode >= 300 {
 			b, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16)) // what can be read of the problem is what is told

@@ -25,7 +25,8 @@
 // missing all refuse. Errors are RFC 9457 problems with the sentence and hint the chat would say
 // and a stable code; what is not meant for people is logged and answered with its error id. A call
 // with an Idempotency-Key happens once: a repetition gets what the first one made, also after a
-// crash in between. A WebSocket reader that is too slow is told so, with the number to go on from,
+// crash in between. Callers without a live token are held back by address, in bounded memory; probes are
+// not. A WebSocket reader that is too slow is told so, with the number to go on from,
 // and let go; nobody waits for it, and nothing is lost, because readers ask by number.
 //
 // # What it does not do

@@ -36,9 +36,11 @@ func (EventView) Schema(r huma.Registry) *huma.Schema {
 }
 
 type listEvents struct {
-	After int64  `query:"after" minimum:"0" doc:"Number of the last event that is known"`
-	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"200"`
-	Job   string `query:"job" maxLength:"60" doc:"Only events of this job; next still counts all"`
+	After int64    `query:"after" minimum:"0" doc:"Number of the last event that is known"`
+	Limit int      `query:"limit" minimum:"1" maximum:"1000" default:"200"`
+	Job   string   `query:"job" maxLength:"60" doc:"Only events of this job; next still counts all"`
+	Req   string   `query:"request" maxLength:"40" doc:"Only events of this request"`
+	Kinds []string `query:"kind" maxItems:"50" doc:"Only events of these kinds, comma separated" example:"job.started,table.processed"`
 }
 
 // Body is what a stored discovery or topology is: JSON as it was stored.
@@ -60,8 +62,8 @@ type newest struct {
 }
 
 func (s *Server) factRoutes() {
-	add(s, huma.Operation{OperationID: "list-events", Method: http.MethodGet, Path: "/api/v1/events", Tags: []string{"events"}, Summary: "Read the event log",
-		Description: "GET /api/v1/events/ws?after=SEQ sends the same over a WebSocket, one event a message, as they happen."}, Read, s.listEvents)
+	add(s, huma.Operation{OperationID: "list-events", Method: http.MethodGet, Path: eventsPath, Tags: []string{"events"}, Summary: "Read the event log",
+		Description: "Asked for an upgrade to a WebSocket, the same address sends one event a message as they happen, from after on or from now on, with the same filters."}, Read, s.listEvents)
 	add(s, huma.Operation{OperationID: "newest-discovery", Method: http.MethodGet, Path: "/api/v1/discoveries/newest", Tags: []string{"discoveries"},
 		Summary: "The newest look at a cluster: topology, tables and predictions"}, Read, func(ctx context.Context, in *newest) (*stored, error) {
 		d, err := s.newest(ctx, in)
@@ -107,7 +109,7 @@ func (s *Server) listEvents(ctx context.Context, in *listEvents) (*struct{ Body 
 	out := EventList{Items: []EventView{}, Next: in.After}
 	for _, e := range es {
 		out.Next = e.Seq
-		if in.Job == "" || e.JobID == in.Job {
+		if wanted(e, in.Job, in.Req, in.Kinds) {
 			out.Items = append(out.Items, EventView{e})
 		}
 	}

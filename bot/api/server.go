@@ -92,6 +92,7 @@ type Options struct {
 type Tuning struct {
 	Version     string                  // of the program, for people
 	Rate        int                     // calls a second of one token; bursts are twice that; 20
+	Strangers   int                     // calls a second without a live token, of one address; bursts are five times that; 20
 	MaxBody     int64                   // bytes; 64 KiB
 	OpenMetrics bool                    // /metrics without a token
 	TLS         func() *tls.Certificate // the certificate as it is now; nil: plain HTTP
@@ -111,6 +112,9 @@ func (t Tuning) withDefaults() Tuning {
 	if t.Rate <= 0 {
 		t.Rate = 20
 	}
+	if t.Strangers <= 0 {
+		t.Strangers = 20
+	}
 	if t.MaxBody <= 0 {
 		t.MaxBody = 64 << 10
 	}
@@ -126,14 +130,15 @@ func (t Tuning) withDefaults() Tuning {
 
 // Server answers calls. Build it with New; Run serves.
 type Server struct {
-	o       Options
-	started time.Time
-	rates   rates
-	log     *log
-	metrics *metrics
-	handler http.Handler
-	doc     huma.API
-	stop    chan struct{} // closed when Run ends: WebSockets are not the HTTP server's to wait for
+	o         Options
+	started   time.Time
+	rates     rates
+	strangers *strangers
+	log       *log
+	metrics   *metrics
+	handler   http.Handler
+	doc       huma.API
+	stop      chan struct{} // closed when Run ends: WebSockets are not the HTTP server's to wait for
 }
 
 // New builds a server. Nothing listens before Run.
@@ -149,7 +154,7 @@ func New(o Options) (*Server, error) {
 		o.Chat = func() ChatStats { return ChatStats{} }
 	}
 	s := &Server{o: o, started: time.Now(), log: newLog(o.Events, o.Tuning.Ring), stop: make(chan struct{}),
-		rates: rates{every: rate.Limit(o.Tuning.Rate), burst: 2 * o.Tuning.Rate, by: map[string]*rate.Limiter{}}}
+		rates: rates{every: rate.Limit(o.Tuning.Rate), burst: 2 * o.Tuning.Rate, by: map[string]*rate.Limiter{}}, strangers: newStrangers(o.Tuning.Strangers)}
 	var err error
 	if s.metrics, err = newMetrics(s); err != nil {
 		return nil, err
@@ -183,7 +188,6 @@ func (s *Server) routes() {
 	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which ours replace
 		delete(c.Components.Schemas.Map(), unused)
 	}
-	mux.HandleFunc("GET /api/v1/events/ws", s.guard(Read, s.serveEvents))
 	metrics := s.metrics.handler().ServeHTTP
 	if !s.o.Tuning.OpenMetrics {
 		metrics = s.guard(Read, metrics)
@@ -191,10 +195,8 @@ func (s *Server) routes() {
 	mux.HandleFunc("GET /metrics", metrics)
 	mux.Handle("GET /{$}", page.Handler())
 	mux.Handle("GET /page/", http.StripPrefix("/page", page.Handler()))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(http.StatusNotFound, "no_route", "There is nothing at "+r.URL.Path+".", "GET /api/v1/openapi.json lists what there is.").write(w)
-	})
-	s.handler = s.outer(mux)
+	mux.HandleFunc("/", nowhere(mux))
+	s.handler = s.outer(s.live(mux))
 }
 
 // outer is what every call goes through: a panic ends one call and not the process, a body has a
@@ -216,6 +218,12 @@ func (s *Server) outer(next http.Handler) http.Handler {
 			s.metrics.called(r.Pattern, r.Method, seen.code, time.Since(begun))
 		}()
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if unasked(r) && !s.strangers.of(place(r)).Allow() {
+			p := tooFast()
+			challenge(w.Header(), p)
+			p.write(seen)
+			return
+		}
 		if r.ContentLength > s.o.Tuning.MaxBody {
 			refuse(http.StatusRequestEntityTooLarge, "too_big", fmt.Sprintf("The body is bigger than %d bytes.", s.o.Tuning.MaxBody), "").write(seen)
 			return

@@ -83,7 +83,14 @@ func (s *Server) authenticate(r *http.Request) (Token, error) {
 		return Token{}, refuse(http.StatusUnauthorized, "token_missing", "This call needs a token.",
 			"Send the header Authorization: Bearer TOKEN; an administrator makes one with: recycler token create")
 	}
-	t, err := s.o.Tokens.Live(r.Context(), hashToken(secret))
+	hash := hashToken(secret)
+	if s.strangers.barred(r, hash) {
+		return Token{}, tooFast()
+	}
+	t, err := s.o.Tokens.Live(r.Context(), hash)
+	if err == nil || errors.Is(err, engine.ErrNotFound) {
+		s.strangers.seen(r, hash, err == nil)
+	}
 	if errors.Is(err, engine.ErrNotFound) {
 		return Token{}, refuse(http.StatusUnauthorized, "token_unknown", "This token is not known, was revoked or has expired.",
 			"An administrator makes a new one with: recycler token create")

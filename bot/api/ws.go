@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -38,7 +40,30 @@ type reader struct {
 	r            *http.Request
 	at           int64 // the last event it was sent or that was not for it
 	job, request string
+	kinds        []string // empty: all
 }
+
+// wanted reports whether an event passes the filters that were given.
+func wanted(e engine.Event, job, request string, kinds []string) bool {
+	return (job == "" || e.JobID == job) && (request == "" || e.RequestID == request) && (len(kinds) == 0 || slices.Contains(kinds, string(e.Kind)))
+}
+
+// live lets the WebSocket have the address of the event log: who asks for an upgrade there gets the
+// events as they happen, everybody else a page of them.
+func (s *Server) live(next http.Handler) http.Handler {
+	feed := s.guard(Read, s.serveEvents)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && r.URL.Path == eventsPath && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			r.Pattern = "GET " + eventsPath + " (live)" // what metrics call it
+			feed(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// eventsPath is where the event log is, page by page and live.
+const eventsPath = "/api/v1/events"
 
 // serveEvents sends the event log, one event a message, from the number after on; without one from
 // now on. It ends when the caller leaves, the token is revoked, the process ends, or the caller
@@ -59,6 +84,9 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(1 << 10)
 	q := r.URL.Query()
 	rd := &reader{s: s, conn: conn, r: r, at: after, job: q.Get("job"), request: q.Get("request")}
+	if k := q.Get("kind"); k != "" {
+		rd.kinds = strings.Split(k, ",")
+	}
 	s.metrics.readers.Inc()
 	defer s.metrics.readers.Dec()
 	err = rd.run(conn.CloseRead(context.WithoutCancel(r.Context())))
@@ -139,7 +167,7 @@ func (rd *reader) run(ctx context.Context) error {
 // send writes one event. A message that took long is the last one: the reader is told while it can
 // still be. One that never ends is cut off.
 func (rd *reader) send(ctx context.Context, e engine.Event) error {
-	if (rd.job != "" && e.JobID != rd.job) || (rd.request != "" && e.RequestID != rd.request) {
+	if !wanted(e, rd.job, rd.request, rd.kinds) {
 		rd.at = e.Seq
 		return nil
 	}

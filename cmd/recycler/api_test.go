@@ -201,7 +201,7 @@ func TestAPIBadCalls(t *testing.T) {
 	for _, q := range []string{"limit=0", "limit=201", "limit=x", "cursor=!!", "cursor=eA", "state=odd"} {
 		require.Equal(t, 422, d.call(t, "bob", "GET", path+"?"+q, "").status, q)
 	}
-	d.call(t, "bob", "DELETE", path, "").refused(t, 404, "no_route")
+	d.call(t, "bob", "DELETE", path, "").refused(t, 405, "method")
 }
 
 func TestAPIRate(t *testing.T) {

@@ -65,6 +65,7 @@ type Tuning struct {
 	BigTable      int64            // bytes from which a table gets a line of its own in the thread; 1 GiB
 	SlowTable     time.Duration    // time from which a table gets a line of its own; 1 min
 	Digest        Digest           // when the week is told
+	Fleet         Fleet            // nodes and regions; nil: there are none to see or pause
 	Quiet         bool             // the last reply of a run names people without telling them
 	Standing      time.Duration    // how long a standing approval is for, as its form proposes it; 30 days
 	StandingMax   time.Duration    // the longest one; 0: there are none

@@ -230,6 +230,7 @@ func (v view) discovery(b *builder) {
 	v.top(b, h[0], h[1], nil)
 	v.asked(b)
 	v.decisions(b)
+	v.heldUp(b)
 	if reason != "" && state.Final() {
 		b.text(plain(clip(b.l.words(reason), 600)))
 	}

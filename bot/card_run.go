@@ -39,6 +39,7 @@ func (v view) recycle(b *builder) {
 		b.buttons(stop...)
 		return
 	}
+	v.heldUp(b)
 	v.progress(b, s, state)
 	b.buttons(v.runButtons(b.l, state)...)
 }

@@ -31,6 +31,8 @@ const (
 	VerbWhoami   Verb = "whoami"
 	VerbVersion  Verb = "version"
 	VerbSchedule Verb = "schedule"
+	VerbRegion   Verb = "region"
+	VerbNodes    Verb = "nodes"
 )
 
 // argument says what stands after a verb.
@@ -45,6 +47,7 @@ const (
 	topicArgument
 	clusterArgument // optional
 	scheduleArguments
+	regionArguments
 )
 
 // grammar is every verb with its argument, in the order of the help.
@@ -65,6 +68,8 @@ var grammar = []struct {
 	{VerbRetry, idArgument},
 	{VerbHistory, hostArgument},
 	{VerbSchedule, scheduleArguments},
+	{VerbRegion, regionArguments},
+	{VerbNodes, noArgument},
 	{VerbWhoami, noArgument},
 	{VerbVersion, noArgument},
 	{VerbHelp, topicArgument},
@@ -77,10 +82,10 @@ var listFilters = []string{"mine", "pending", "running"}
 // Parse reads back to the same Line.
 type Line struct {
 	Verb       Verb
-	Target     string  // discover, plan, run, history, top: host or cluster
+	Target     string  // discover, plan, run, history, top: host or cluster; region: its name
 	Request    string  // status, cancel, pause, resume, skip, retry: R-7QK2
 	Table      string  // skip: schema.table
-	Filter     string  // list
+	Filter     string  // list; region: pause or resume
 	Topic      string  // help
 	Plan       Planned // schedule
 	Now        bool    // pause: stop the running table instead of letting it end
@@ -243,7 +248,7 @@ func one(set bool, v string) []string {
 // String writes the command in its plain form.
 func (l Line) String() string {
 	words := []string{string(l.Verb)}
-	for _, w := range []string{string(l.Plan.Action), l.Plan.ID, l.Target, l.Request, l.Table, l.Filter, l.Topic} {
+	for _, w := range []string{string(l.Plan.Action), l.Plan.ID, l.Filter, l.Target, l.Request, l.Table, l.Topic} {
 		if w != "" {
 			words = append(words, quote(w))
 		}

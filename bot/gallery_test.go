@@ -91,6 +91,7 @@ func TestGallery(t *testing.T) {
 		g.schedules(t)
 		g.breakGlass(t)
 		g.week(t)
+		g.regions(t)
 		all = append(all, g.all...)
 	}
 	kinds := 0
@@ -260,6 +261,19 @@ func (g *gallery) week(t *testing.T) {
 	for _, key := range strings.Fields(g.w.digests()) {
 		g.add("weekly summary · "+key, g.w.message(key), false)
 	}
+}
+
+func (g *gallery) regions(t *testing.T) {
+	g.w, g.told = fleet(t), 0
+	g.w.saysIn(alice, g.ch, "discover db-prod-3")
+	g.told = len(g.w.whispers)
+	g.says(g.me, "region pause eu")
+	g.says(g.me, "region pause mars")
+	g.w.tells()
+	g.w.clicks(bob, "R-7QK1/card", ActionApprove)
+	g.told = len(g.w.whispers)
+	g.look("a region is paused")
+	g.says(g.me, "nodes")
 }
 
 func (g *gallery) schedules(t *testing.T) {

@@ -89,6 +89,10 @@ func (b *Bot) do(ctx context.Context, who asker, line Line) (Message, error) {
 		return Message{}, b.retry(ctx, who, line)
 	case VerbSchedule:
 		return b.schedule(ctx, who, line)
+	case VerbRegion:
+		return b.region(ctx, who, line)
+	case VerbNodes:
+		return b.nodes(ctx, who)
 	case VerbWhoami:
 		return b.whoami(ctx, who)
 	case VerbVersion:

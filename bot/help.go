@@ -10,14 +10,14 @@ var verbHelp = map[Verb]key{
 	VerbHelp: kHelpHelp, VerbDiscover: kHelpDiscover, VerbPlan: kHelpPlan, VerbRun: kHelpRun, VerbTop: kHelpTop,
 	VerbList: kHelpList, VerbStatus: kHelpStatus, VerbCancel: kHelpCancel, VerbPause: kHelpPause,
 	VerbResume: kHelpResume, VerbRetry: kHelpRetry, VerbHistory: kHelpHistory, VerbWhoami: kHelpWhoami,
-	VerbSkip: kHelpSkip, VerbVersion: kHelpVersion, VerbSchedule: kHelpSchedule,
+	VerbSkip: kHelpSkip, VerbVersion: kHelpVersion, VerbSchedule: kHelpSchedule, VerbRegion: kHelpRegion, VerbNodes: kHelpNodes,
 }
 
 // argumentWords show what stands after a verb.
 var argumentWords = map[argument]string{
 	hostArgument: "HOST", idArgument: "R-7QK2", filterArgument: "[mine|pending|running]",
 	idTableArguments: "R-7QK2 SCHEMA.TABLE", topicArgument: "[COMMAND]", clusterArgument: "[CLUSTER]",
-	scheduleArguments: "list|add|edit|pause|resume|skip|remove",
+	regionArguments: "pause|resume REGION", scheduleArguments: "list|add|edit|pause|resume|skip|remove",
 }
 
 // help explains everything, or one command with its flags.

@@ -169,6 +169,9 @@ func (p *parser) argument(arg argument, t token) error {
 	if p.args == 2 && arg == idTableArguments {
 		return p.take(t, kBadTable, assign(&p.out.Table, t.text, parsePattern))
 	}
+	if p.args == 2 && arg == regionArguments {
+		return p.take(t, kBadRegion, assign(&p.out.Target, t.text, parseHost))
+	}
 	if p.args > 1 || arg == noArgument {
 		m := p.misread(kTooMany, t, args{"word": code(clip(t.text, 80)), "command": code(string(p.out.Verb))})
 		m.Example = strings.TrimSpace(string(p.out.Verb) + " " + exampleOf(p.out.Verb))
@@ -177,6 +180,8 @@ func (p *parser) argument(arg argument, t token) error {
 	switch arg {
 	case idArgument, idTableArguments:
 		return p.take(t, kBadID, assign(&p.out.Request, t.text, requestID))
+	case regionArguments:
+		return p.choice(t, &p.out.Filter, regionActions)
 	case filterArgument:
 		return p.choice(t, &p.out.Filter, listFilters)
 	case topicArgument:
@@ -215,10 +220,10 @@ func (p *parser) complete(arg argument) error {
 	if arg == scheduleArguments {
 		return p.scheduleComplete()
 	}
-	if p.args > 1 || p.args == 1 && arg != idTableArguments {
+	if p.args > 1 || p.args == 1 && arg != idTableArguments && arg != regionArguments {
 		return nil
 	}
-	missing := map[argument]key{hostArgument: kHostMissing, idArgument: kIDMissing, idTableArguments: kTableMissing}
+	missing := map[argument]key{hostArgument: kHostMissing, idArgument: kIDMissing, idTableArguments: kTableMissing, regionArguments: kRegionMissing}
 	k, ok := missing[arg]
 	if !ok {
 		return nil
@@ -262,7 +267,7 @@ func exampleOf(v Verb) string {
 	if i < 0 {
 		return ""
 	}
-	return map[argument]string{hostArgument: "db-prod-3", idArgument: "R-7QK2", idTableArguments: "R-7QK2 shop.orders", scheduleArguments: "add db-prod-3"}[grammar[i].arg]
+	return map[argument]string{hostArgument: "db-prod-3", idArgument: "R-7QK2", idTableArguments: "R-7QK2 shop.orders", scheduleArguments: "add db-prod-3", regionArguments: "pause eu"}[grammar[i].arg]
 }
 
 // Misread is a command line that was not understood, told so that a person can put it right.

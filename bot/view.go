@@ -21,7 +21,8 @@ type view struct {
 	env       string
 	approvers string // names of who may decide; only while pending
 	now       time.Time
-	standing  bool // an approver may approve all runs like this one
+	region    *PausedRegion // what keeps jobs of it from starting; nil: nothing that people did
+	standing  bool          // an approver may approve all runs like this one
 }
 
 // view reads what a card shows.
@@ -38,6 +39,9 @@ func (b *Bot) view(ctx context.Context, r approvals.Request) (view, error) {
 	var err error
 	if v.jobs, err = b.o.Facts.Jobs(ctx, r.ID); err != nil {
 		return v, fmt.Errorf("read the jobs of %s: %w", r.ID, err)
+	}
+	if v.region, err = b.held(ctx, r.Target, v.jobs); err != nil {
+		return v, err
 	}
 	for _, j := range v.jobs {
 		if j.State.Final() {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/bot"
+	"mysql-recycler/storage"
+	"mysql-recycler/storage/queue"
+)
+
+// fleetOf is the nodes and regions of a database, as the chat asks for them.
+type fleetOf struct {
+	db    *storage.DB
+	queue *queue.Queue
+}
+
+// Nodes implements bot.Fleet.
+func (f fleetOf) Nodes(ctx context.Context) ([]bot.Node, error) {
+	nodes, err := storage.NewNodes(f.db).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	holds, err := storage.NewHolds(f.db).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]bot.Node, len(nodes))
+	for i, n := range nodes {
+		out[i] = bot.Node{Name: n.Name, State: stateOfNode(n, holds), Roles: n.Roles, Regions: n.Regions, Version: n.Program, Running: n.Running, Seen: n.Seen}
+	}
+	return out, nil
+}
+
+// Paused implements bot.Fleet.
+func (f fleetOf) Paused(ctx context.Context) ([]bot.PausedRegion, error) {
+	holds, err := storage.NewHolds(f.db).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []bot.PausedRegion
+	for _, h := range holds {
+		if h.Kind == storage.HoldRegion {
+			out = append(out, bot.PausedRegion{Region: h.Name, Reason: h.Reason, By: h.By, At: h.At})
+		}
+	}
+	return out, nil
+}
+
+// HoldRegion implements bot.Fleet.
+func (f fleetOf) HoldRegion(ctx context.Context, region string, by approvals.Actor, paused bool) (bool, error) {
+	if region == shownRegion("") {
+		region = ""
+	}
+	if paused {
+		return f.queue.PauseRegion(ctx, region, by, "")
+	}
+	return f.queue.ResumeRegion(ctx, region, by)
+}

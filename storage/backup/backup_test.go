@@ -82,16 +82,20 @@ func key(t *testing.T) *age.X25519Identity {
 // ask stores a pending request of alice for two tables of a host.
 func ask(t *testing.T, db *storage.DB, id, host string) approvals.Request {
 	t.Helper()
+	r := request(id, host)
+	require.NoError(t, requests(db).CreateRequest(t.Context(), r))
+	return r
+}
+
+func request(id, host string) approvals.Request {
 	plan := engine.Plan{Cluster: "shop", Mode: "binlog-off", Hosts: []engine.HostPlan{{Name: host, Steps: []engine.PlannedStep{
 		{Seq: 1, Schema: "shop", Table: "orders", Bytes: 900, Predicted: 500},
 		{Seq: 2, Schema: "shop", Table: "carts", Bytes: 300, Predicted: 100},
 	}}}}
 	now := time.Now().UTC().Truncate(time.Millisecond)
-	r := approvals.Request{ID: id, Kind: approvals.KindRecycle, Cluster: "shop", Target: host, Command: "run " + host,
+	return approvals.Request{ID: id, Kind: approvals.KindRecycle, Cluster: "shop", Target: host, Command: "run " + host,
 		Requester: approvals.Actor{Team: "T1", ID: "UALICE", Name: "alice"}, Channel: "C1", Plan: &plan, Digest: plan.Digest(),
 		MinApprovals: 1, State: approvals.Pending, Created: now, Expires: now.Add(time.Hour)}
-	require.NoError(t, requests(db).CreateRequest(t.Context(), r))
-	return r
 }
 
 func requests(db *storage.DB) *storage.Requests {
@@ -131,16 +135,17 @@ func TestRoundTrip(t *testing.T) {
 			defer func() { require.NoError(t, db.Close()) }()
 			fill(t, db)
 			folder, id := filepath.Join(t.TempDir(), "backups"), key(t)
-			writes := make(chan struct{})
+			writes := make(chan error, 1)
 			go func() {
-				defer close(writes)
+				var err error
 				for i := range 20 {
-					ask(t, db, fmt.Sprintf("R-%04d", i), fmt.Sprintf("db-%d", 10+i))
+					r := request(fmt.Sprintf("R-%04d", i), fmt.Sprintf("db-%d", 10+i))
+					err = errors.Join(err, requests(db).CreateRequest(t.Context(), r))
 				}
+				writes <- err
 			}()
 			f, m, err := backup.Take(t.Context(), db, folder, []age.Recipient{id.Recipient()}, 0)
-			<-writes
-			require.NoError(t, err)
+			require.NoError(t, errors.Join(err, <-writes))
 			require.Equal(t, c[0], m.Kind)
 			checkFile(t, f)
 			verified, err := backup.Verify(t.Context(), f.Path, []age.Identity{id}, "v1.2.3")

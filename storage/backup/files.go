@@ -72,10 +72,13 @@ func scratch() (dir string, done func(), err error) {
 	return dir, done, nil
 }
 
-// removeIfDead removes a scratch folder whose process is gone. One of another user, or one that is
-// being made this moment, cannot be locked and is left.
+// removeIfDead removes a scratch folder whose process is gone. One without a lock was being removed
+// when its process died, for each has its lock before its name. One of another user is left.
 func removeIfDead(dir string) {
 	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		_ = os.RemoveAll(dir) // the next one tries again
+	}
 	if err != nil {
 		return
 	}

@@ -34,6 +34,7 @@ var englishSchedules = map[key]string{
 	kScheduleLate:         "{id} missed its run ({at}) while I was away; I ask for it now.|{id} missed {n} runs while I was away, the last {at}; I ask for them once now.",
 	kSkippedByPerson:      "{who} skipped the run of {id} ({at}).",
 	kSkippedStopped:       "The run of {id} ({at}) is skipped: {who} stopped the schedule.",
+	kSkippedUnchecked:     "{owner} Who gave the standing approval of {id} could not be checked before the window ended; the run ({at}) is skipped.",
 	kSkippedNotApproved:   "{owner} Nobody approved the run of {id} ({at}) in time; it is skipped.",
 	kSkippedWithdrawn:     "The run of {id} ({at}) was taken back.",
 	kSkippedMissed:        "{id} missed its run ({at}) while I was away; it is skipped.|{id} missed {n} runs while I was away, the last {at}; they are skipped.",

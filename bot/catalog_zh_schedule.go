@@ -34,6 +34,7 @@ var chineseSchedules = map[key]string{
 	kScheduleLate:         "我停机期间，{id} 错过了 {n} 次执行（最近一次 {at}），现在补请一次审批。",
 	kSkippedByPerson:      "{who} 跳过了 {id}（{at}）的执行。",
 	kSkippedStopped:       "{id}（{at}）的执行已跳过：{who} 停止了该定时任务。",
+	kSkippedUnchecked:     "{owner} 窗口结束前无法核对 {id} 的长期批准人，本次执行（{at}）已跳过。",
 	kSkippedNotApproved:   "{owner} {id}（{at}）的执行未能按时获批，已跳过。",
 	kSkippedWithdrawn:     "{id}（{at}）的执行已撤回。",
 	kSkippedMissed:        "我停机期间，{id} 错过了 {n} 次执行（最近一次 {at}），已跳过。",

@@ -35,6 +35,7 @@ const (
 	kScheduleLate         key = "schedule_late"
 	kSkippedByPerson      key = "skipped_by_person"
 	kSkippedStopped       key = "skipped_stopped"
+	kSkippedUnchecked     key = "skipped_unchecked"
 	kSkippedNotApproved   key = "skipped_not_approved"
 	kSkippedWithdrawn     key = "skipped_withdrawn"
 	kSkippedMissed        key = "skipped_missed"

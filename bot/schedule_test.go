@@ -111,7 +111,7 @@ func TestScheduleInTheChannel(t *testing.T) {
 			_, err := storeOf{w}.Close(t.Context(), late.ID, approvals.Expired, approvals.Actor{}, "nobody decided in time")
 			require.NoError(t, err)
 			b.tell(approvals.EventScheduleSkipped, late.ID, approvals.ScheduleFact{What: "not_approved"})
-			for _, what := range []string{"person", "stopped", "missed", "busy", "no_look", "nothing", "refused", "late", "withdrawn"} {
+			for _, what := range []string{"unchecked", "person", "stopped", "missed", "busy", "no_look", "nothing", "refused", "late", "withdrawn"} {
 				b.tell(approvals.EventScheduleSkipped, "", approvals.ScheduleFact{What: what, Slots: 3, Text: "db-prod-3 is protected."})
 			}
 			b.tell(approvals.EventScheduleLate, "", approvals.ScheduleFact{What: "missed", Slots: 3})

@@ -342,7 +342,7 @@ func (d *draft) scheduleTold(e engine.Event) error {
 // scheduleKeys are the words for what happened to a schedule or to one of its slots.
 var scheduleKeys = map[string]key{
 	"added": kScheduleAdded, "edited": kScheduleEdited, "paused": kSchedulePaused, "resumed": kScheduleResumed, "removed": kScheduleRemoved,
-	"person": kSkippedByPerson, "not_approved": kSkippedNotApproved, "stopped": kSkippedStopped, "withdrawn": kSkippedWithdrawn,
+	"person": kSkippedByPerson, "not_approved": kSkippedNotApproved, "unchecked": kSkippedUnchecked, "stopped": kSkippedStopped, "withdrawn": kSkippedWithdrawn,
 	"missed": kSkippedMissed, "busy": kSkippedBusy, "no_look": kSkippedNoLook, "nothing": kSkippedNothing, "refused": kSkippedRefused,
 	"late": kSkippedLate, "granted": kStandingGranted, "standing_withdrawn": kStandingWithdrawn, "standing_edited": kStandingEdited,
 	"standing_removed": kStandingRemoved, "standing_expired": kStandingExpired,

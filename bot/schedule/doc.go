@@ -5,7 +5,7 @@
 //
 //	slot − lead ─▶ claimed ─▶ asked ─▶ started ─▶ ended
 //	                 │  ▲       │
-//	                 ▼  │       └▶ skipped: not approved in time, denied, taken back
+//	                 ▼  │       └▶ skipped: not approved or not checked in time, denied, taken back
 //	               looking ──────▶ skipped: the discovery it needed was not approved, or failed
 //
 // The request is an ordinary one (approvals.Submit): its card is the announcement, its requester is

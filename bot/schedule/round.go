@@ -313,6 +313,9 @@ func (s *Scheduler) asked(ctx context.Context, x approvals.Schedule, r approvals
 		to.State = approvals.RunStarted
 		return s.o.Runs.MoveRun(ctx, r, to, engine.Event{})
 	case approvals.Expired:
+		if q.Rule == approvals.RuleStanding { // else it would have been approved or asked again at its start
+			return s.skip(ctx, x, r, "unchecked", "", approvals.Actor{})
+		}
 		return s.skip(ctx, x, r, "not_approved", "", approvals.Actor{})
 	case approvals.Denied:
 		return s.skip(ctx, x, r, "denied", "", approvals.Actor{})

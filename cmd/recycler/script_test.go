@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	p := startProgram(t)
 	p.do(t, "alice", "discover db-2")
-	job := p.do(t, "alice", "run db-2 --table shop.orders")
+	job := p.driven(t, "db-2", "shop.orders")
 	holdBack(t, p.cluster.Nodes[1])
 	held := p.ask(t, "alice", "run db-2 --table shop.carts")
 	p.until(t, "the job is held back", func() bool { return p.happened(t, held, "job.throttled") })

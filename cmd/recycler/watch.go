@@ -200,6 +200,11 @@ func details(e engine.Event) string {
 		if json.Unmarshal(e.Data, &v) == nil {
 			return v.String()
 		}
+	case engine.EventTableProcessed:
+		var v struct{ Before, After int64 }
+		if json.Unmarshal(e.Data, &v) == nil && v.Before > 0 {
+			return size(v.Before) + " → " + size(v.After)
+		}
 	case engine.EventJobNotice:
 		var n engine.Notice
 		if json.Unmarshal(e.Data, &n) == nil {

@@ -45,6 +45,7 @@ func valueOf(r approvals.Request) string { return r.ID + "|" + r.Digest[:min(12,
 
 // Click does what a button says, and always answers the person who clicked.
 func (b *Bot) Click(ctx context.Context, c Click) error {
+	ctx = approvals.Through(ctx, approvals.Door{Name: "chat", Channel: c.Channel, Message: c.Message})
 	who := asker{user: c.User, channel: c.Channel, reply: c.Reply, origin: c.Envelope}
 	if c.Action == ActionNew {
 		return b.openNew(ctx, who)
@@ -200,6 +201,7 @@ func (b *Bot) wordsClick(ctx context.Context, who asker, id string, c Click) err
 
 // Submit takes a form that was sent in.
 func (b *Bot) Submit(ctx context.Context, s Submission) (map[string]string, error) {
+	ctx = approvals.Through(ctx, approvals.Door{Name: "chat", Channel: s.Reply.Channel})
 	who := asker{user: s.User, channel: s.Reply.Channel, reply: s.Reply, origin: s.Envelope}
 	who.l = b.personal(ctx, s.User, who.channel)
 	if s.Form == FormNew || s.Form == FormBreakGlass {

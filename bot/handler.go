@@ -24,6 +24,7 @@ type asker struct {
 // Command understands a command line and does it. What went wrong by a person's making is told to
 // that person; an error is returned only when the command should be handled again.
 func (b *Bot) Command(ctx context.Context, c Command) error {
+	ctx = approvals.Through(ctx, approvals.Door{Name: "chat", Channel: c.Channel})
 	who := asker{user: c.User, channel: c.Channel, reply: c.Reply, origin: c.Envelope}
 	if Normalise(c.Text) == "" {
 		return b.openNew(ctx, who)

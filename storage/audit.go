@@ -50,6 +50,7 @@ type AuditRecord struct {
 	Approvers []string        `json:"approvers,omitempty"` // the approver set at that time
 	Rule      approvals.Rule  `json:"rule,omitempty"`      // by which the request becomes approved, where it is not the ordinary one
 	Grounds   json.RawMessage `json:"grounds,omitempty"`   // what that rule rests on
+	Door      approvals.Door  `json:"door,omitzero"`       // where it came in; empty: the clock, or a command on the machine
 	Program   string          `json:"program"`             // version of the bot that wrote it
 }
 
@@ -132,7 +133,10 @@ func (db *DB) audit(ctx context.Context, tx Tx, now int64, a AuditRecord) error 
 			return fmt.Errorf("read the end of the audit chain: %w", err)
 		}
 	}
-	a.Seq, a.At, a.Program = seq, fromMS(now), db.by
+	a.Seq, a.At, a.Program, a.Door = seq, fromMS(now), db.by, approvals.DoorOf(ctx)
+	if a.Channel == "" {
+		a.Channel = a.Door.Channel
+	}
 	body, err := toJSON(a)
 	if err != nil {
 		return err

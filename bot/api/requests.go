@@ -47,7 +47,7 @@ func (s *Server) scoped(need Scope) func(huma.Context, func(huma.Context)) {
 			p.write(w)
 			return
 		}
-		next(huma.WithValue(c, callerKey{}, t))
+		next(huma.WithContext(c, calledBy(c.Context(), t)))
 	}
 }
 

@@ -128,7 +128,7 @@ func (s *Server) guard(need Scope, next http.HandlerFunc) http.HandlerFunc {
 			p.write(w)
 			return
 		}
-		next(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, t)))
+		next(w, r.WithContext(calledBy(r.Context(), t)))
 	}
 }
 
@@ -179,4 +179,9 @@ func (r *rates) of(id string) *rate.Limiter {
 		r.by[id] = l
 	}
 	return l
+}
+
+// calledBy is the context of a call by the holder of a token; what it does is recorded with its name.
+func calledBy(ctx context.Context, t Token) context.Context {
+	return approvals.Through(context.WithValue(ctx, callerKey{}, t), approvals.Door{Name: "api", Token: t.Name})
 }

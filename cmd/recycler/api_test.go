@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"mysql-recycler/approvals"
 	"mysql-recycler/bot/api"
 	"mysql-recycler/storage"
 )
@@ -49,6 +51,14 @@ func TestAPISecondPerson(t *testing.T) {
 	require.Equal(t, "approved", r.body["state"])
 	d.call(t, "carol", "POST", reviews, decision(digest)).refused(t, 409, "already_decided")
 	require.Equal(t, []any{id}, d.call(t, "reader", "GET", "/api/v1/requests/"+id, "").body["jobs"])
+	doors := map[storage.AuditAction]approvals.Door{}
+	require.NoError(t, storage.NewAudit(d.app.db).Export(t.Context(), func(l storage.AuditLink) error {
+		var a storage.AuditRecord
+		err := json.Unmarshal(l.Body, &a)
+		doors[a.Action] = a.Door
+		return err
+	}))
+	require.Equal(t, approvals.Door{Name: "api", Token: "bob"}, doors[storage.AuditApprove], "the record names the token")
 
 	// An approver of another cluster is none of this one.
 	other, digest := d.ask(t, "alice", "discover db-9")

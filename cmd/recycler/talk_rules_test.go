@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,6 +36,9 @@ func TestBreakGlassInTheChat(t *testing.T) {
 	jobs, err := k.facts.Jobs(t.Context(), r.ID)
 	require.NoError(t, err)
 	require.Len(t, jobs, 1)
+	var said storage.AuditRecord
+	require.NoError(t, storage.NewAudit(k.db).Export(t.Context(), func(l storage.AuditLink) error { return json.Unmarshal(l.Body, &said) }))
+	require.Equal(t, approvals.Door{Name: "chat", Channel: "C0DBOPS", Message: card.TS}, said.Door, "the record says where it was clicked")
 	_, err = storage.NewAudit(k.db).Verify(t.Context())
 	require.NoError(t, err)
 }

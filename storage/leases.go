@@ -139,6 +139,29 @@ func (s *Leases) Alive(ctx context.Context, jobID string) (bool, error) {
 	return alive, nil
 }
 
+// Expired lists the jobs that have not ended and whose owner neither renewed its lease in time nor
+// gave it back: it is dead, frozen or cut off from the database.
+func (s *Leases) Expired(ctx context.Context) ([]string, error) {
+	var ids []string
+	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
+		now, err := s.db.now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return each(ctx, tx, func(row Row) error {
+			var id string
+			err := row.Scan(&id)
+			ids = append(ids, id)
+			return err
+		}, `SELECT j.id FROM jobs j JOIN leases l ON l.job_id = j.id
+			WHERE j.state IN ('queued', 'running', 'paused') AND l.until > 0 AND l.until <= $1 ORDER BY j.created, j.id`, now)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list jobs whose lease ran out: %w", err)
+	}
+	return ids, nil
+}
+
 // EndAll ends every lease. Only who has proof that all earlier owners are dead may call it; see
 // DB.JoinWorkers.
 func (s *Leases) EndAll(ctx context.Context, tx Tx) error {

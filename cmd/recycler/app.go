@@ -152,6 +152,7 @@ func (a *app) run(ctx context.Context) error {
 	g.Go(func() error { return a.profiling(ctx) })
 	g.Go(func() error { return a.sharing(ctx) })
 	g.Go(func() error { return a.reload.follow(ctx) })
+	g.Go(func() error { return a.queue.TakeOver(ctx) })
 	node := a.conf.Load().config.Node
 	if node.Has(configs.RoleWorker) {
 		g.Go(func() error { return a.sweeping(ctx) })

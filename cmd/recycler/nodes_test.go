@@ -30,24 +30,37 @@ type node struct {
 // serve starts a process; it is killed with the test at the latest.
 func serve(t *testing.T, config string, args ...string) *node {
 	t.Helper()
+	n, err := spawn(t, config, args...)
+	require.NoError(t, err)
+	return n
+}
+
+// spawn is serve for a goroutine of a test.
+func spawn(t *testing.T, config string, args ...string) (*node, error) {
 	n := &node{log: filepath.Join(t.TempDir(), "log")}
 	f, err := os.Create(n.log)
-	require.NoError(t, err)
+	if err != nil {
+		return nil, err
+	}
 	defer f.Close()
 	self, err := os.Executable()
-	require.NoError(t, err)
+	if err != nil {
+		return nil, err
+	}
 	n.cmd = exec.Command(self, append([]string{"serve", "--config", config}, args...)...)
 	n.cmd.Env = append(os.Environ(), asProgram+"=1")
 	n.cmd.Stdout, n.cmd.Stderr = f, f
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	require.NoError(t, n.cmd.Start())
+	if err := n.cmd.Start(); err != nil {
+		return nil, err
+	}
 	t.Cleanup(func() {
 		n.kill()
 		if t.Failed() {
 			t.Logf("log of %v:\n%s", args, n.text())
 		}
 	})
-	return n
+	return n, nil
 }
 
 func (n *node) text() string {

@@ -30,7 +30,9 @@ const bootTime = 2 * time.Minute
 // Server is a running server. Stop it.
 type Server struct {
 	dir    string
-	cmd    *exec.Cmd
+	binary string
+	who    *syscall.Credential // nil: as we are
+	cmd    *exec.Cmd           // nil: it is down
 	exited chan error
 	made   atomic.Int64
 }
@@ -97,32 +99,59 @@ func Start(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, exited: make(chan error, 1)}
-	if err := s.boot(ctx, initdb, postgres, who); err != nil {
+	s := &Server{dir: dir, binary: postgres, who: who, exited: make(chan error, 1)}
+	if err := s.boot(ctx, initdb); err != nil {
 		return nil, errors.Join(fmt.Errorf("boot PostgreSQL: %w", err), s.Stop())
 	}
 	return s, nil
 }
 
 // boot initialises the folder and starts the server in it.
-func (s *Server) boot(ctx context.Context, initdb, postgres string, who *syscall.Credential) error {
-	if who != nil {
-		if err := os.Chown(s.dir, int(who.Uid), int(who.Gid)); err != nil {
+func (s *Server) boot(ctx context.Context, initdb string) error {
+	if s.who != nil {
+		if err := os.Chown(s.dir, int(s.who.Uid), int(s.who.Gid)); err != nil {
 			return err
 		}
 	}
-	data := filepath.Join(s.dir, "data")
-	// Pdeathsig: the server must not outlive a test program that dies.
-	attr := &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGQUIT}
-	setup := exec.CommandContext(ctx, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	setup.Dir, setup.SysProcAttr = s.dir, attr
+	setup := exec.CommandContext(ctx, initdb, "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	setup.Dir, setup.SysProcAttr = s.dir, s.attr()
 	if out, err := setup.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
+	return s.start(ctx)
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+// attr makes a process that does not outlive a test program that dies.
+func (s *Server) attr() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: s.who, Pdeathsig: syscall.SIGQUIT}
+}
+
+// Resume starts a halted server again, on its data.
+func (s *Server) Resume(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, bootTime)
+	defer cancel()
+	if err := s.start(ctx); err != nil {
+		return fmt.Errorf("resume PostgreSQL: %w", err)
+	}
+	return nil
+}
+
+// Halt ends the server and all its connections, and keeps its data.
+func (s *Server) Halt() error {
+	err := s.cmd.Process.Signal(syscall.SIGINT)
+	<-s.exited //nolint:errcheck // it was told to end
+	s.cmd = nil
+	return err
+}
+
+// start starts the server and waits until it answers.
+func (s *Server) start(ctx context.Context) error {
 	// Data of a test need not survive a power cut.
-	cmd := exec.Command(postgres, "-D", data, "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off",
+	cmd := exec.Command(s.binary, "-D", s.data(), "-k", s.dir, "-c", "listen_addresses=", "-c", "fsync=off",
 		"-c", "full_page_writes=off", "-c", "max_connections=300", "-c", "shared_buffers=32MB")
-	cmd.Dir, cmd.SysProcAttr = s.dir, attr
+	cmd.Dir, cmd.SysProcAttr = s.dir, s.attr()
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {

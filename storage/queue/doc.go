@@ -14,8 +14,9 @@
 //
 // River has no heartbeat for jobs without a time limit, so the lease of package storage is the
 // heartbeat, and River's rescuer asks it through Worker.Timeout: no limit for a row this client
-// runs or whose job has a live lease, one nanosecond for any other. That takes a leader election,
-// so a lost node's job goes on after about half a minute, at most about two.
+// runs or whose job has a live lease, one nanosecond for any other. That takes a leader election and
+// comes round every half minute, so every worker also looks for leases that ran out itself (TakeOver)
+// and hands their jobs to fresh rows: a lost node's job goes on two seconds after its lease.
 //
 // A process that starts alone on its SQLite file (it gets the lock file exclusively) knows at
 // once that every earlier owner is dead: it ends their leases and hands their jobs to fresh River

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 	"go.uber.org/zap"
 
 	"mysql-recycler/storage"
@@ -60,8 +61,8 @@ type Queue struct {
 // rows are River's rows inside our transactions.
 type rows interface {
 	insert(ctx context.Context, tx storage.Tx, jobID, region string, unique bool, at time.Time) (id int64, err error)
-	// pending reports whether a row waits to be fetched at once, and whether it can ever run again.
-	pending(ctx context.Context, tx storage.Tx, id int64) (ready, alive bool, err error)
+	// state is that of a row; empty when there is none.
+	state(ctx context.Context, tx storage.Tx, id int64) (rivertype.JobState, error)
 	pause(ctx context.Context, tx storage.Tx, region string) error
 	resume(ctx context.Context, tx storage.Tx, region string) error
 }

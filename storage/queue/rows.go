@@ -87,19 +87,19 @@ func (r riverRows[T]) insert(ctx context.Context, tx storage.Tx, jobID, region s
 	return res.Job.ID, nil
 }
 
-func (r riverRows[T]) pending(ctx context.Context, tx storage.Tx, id int64) (ready, alive bool, err error) {
+func (r riverRows[T]) state(ctx context.Context, tx storage.Tx, id int64) (rivertype.JobState, error) {
 	t, err := r.native(tx)
 	if err != nil {
-		return false, false, err
+		return "", err
 	}
 	row, err := r.client.JobGetTx(ctx, t, id)
 	if errors.Is(err, rivertype.ErrNotFound) {
-		return false, false, nil
+		return "", nil
 	}
 	if err != nil {
-		return false, false, err
+		return "", err
 	}
-	return row.State == rivertype.JobStateAvailable, row.FinalizedAt == nil, nil
+	return row.State, nil
 }
 
 func (r riverRows[T]) pause(ctx context.Context, tx storage.Tx, region string) error {

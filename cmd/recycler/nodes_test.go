@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -42,20 +43,21 @@ func spawn(t *testing.T, config string, args ...string) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	n.cmd = exec.Command(self, append([]string{"serve", "--config", config}, args...)...)
 	n.cmd.Env = append(os.Environ(), asProgram+"=1")
-	n.cmd.Stdout, n.cmd.Stderr = f, f
+	out := struct{ io.Writer }{f} // through a pipe, which a limit of files does not touch
+	n.cmd.Stdout, n.cmd.Stderr = out, out
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := n.cmd.Start(); err != nil {
 		return nil, err
 	}
 	t.Cleanup(func() {
 		n.kill()
+		_ = f.Close()
 		if t.Failed() {
 			t.Logf("log of %v:\n%s", args, n.text())
 		}

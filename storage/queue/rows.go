@@ -84,6 +84,13 @@ func (r riverRows[T]) insert(ctx context.Context, tx storage.Tx, jobID, region s
 	if res.UniqueSkippedAsDuplicate {
 		return 0, errors.New("the queue has it already")
 	}
+	if _, server := any(t).(pgx.Tx); server && at.IsZero() {
+		// River wrote this node's time, and workers compare it with the server's: a node whose clock
+		// is ahead would keep the job waiting.
+		if _, err := tx.Exec(ctx, "UPDATE river_job SET scheduled_at = now() WHERE id = $1", res.Job.ID); err != nil {
+			return 0, err
+		}
+	}
 	return res.Job.ID, nil
 }
 

@@ -26,6 +26,7 @@ type strangers struct {
 	burst int
 	by    map[netip.Prefix]*rate.Limiter
 	rest  *rate.Limiter
+	swept time.Time
 	known map[string]bool // hashes
 }
 
@@ -58,8 +59,8 @@ func (s *strangers) of(p netip.Prefix) *rate.Limiter {
 	if l := s.by[p]; l != nil {
 		return l
 	}
-	if len(s.by) >= manyStrangers {
-		now := time.Now()
+	if now := time.Now(); len(s.by) >= manyStrangers && now.Sub(s.swept) > time.Second { // a crowd must not buy a sweep with each call
+		s.swept = now
 		for q, l := range s.by {
 			if l.TokensAt(now) >= float64(s.burst) {
 				delete(s.by, q)

@@ -61,6 +61,7 @@ func TestStrangersAreForgotten(t *testing.T) {
 	for _, l := range s.by {
 		l.SetLimitAt(time.Now().Add(-time.Hour), 1e9) // they have rested
 	}
+	s.swept = time.Time{}
 	s.of(place(at("203.0.113.1:1")))
 	require.Less(t, len(s.by), manyStrangers)
 	for i := range 2 * manyKnown {

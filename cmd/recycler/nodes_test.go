@@ -196,7 +196,11 @@ func TestTakeover(t *testing.T) {
 	urls := databases(t)
 	t.Run("sqlite", func(t *testing.T) { t.Parallel(); takeover(t, c, 1, urls["sqlite"]) })
 	t.Run("postgres", func(t *testing.T) { t.Parallel(); takeover(t, c, 2, urls["postgres"]) })
-	t.Run("roles", func(t *testing.T) { t.Parallel(); roles(t, c, 3, databases(t)["postgres"]) })
+	t.Run("roles", func(t *testing.T) {
+		t.Parallel()
+		roles(t, c, 3, databases(t)["postgres"])
+		drain(t, c, 3, databases(t)["postgres"])
+	})
 }
 
 // roles: a bot that runs no jobs, and a worker that knows no tokens.

@@ -20,6 +20,6 @@ func Through(ctx context.Context, d Door) context.Context {
 
 // DoorOf is the door of a context; empty: the program itself acts.
 func DoorOf(ctx context.Context) Door {
-	d, _ := ctx.Value(doorKey{}).(Door) //nolint:errcheck // nothing there is an answer
+	d, _ := ctx.Value(doorKey{}).(Door)
 	return d
 }

@@ -30,6 +30,7 @@ type order struct {
 	Job   string
 	Hosts []dbconn.Host
 	Login string // of pt-online-schema-change; empty: no executor
+	Hooks []string
 }
 
 // child is a process of the product as far as jobs are concerned: it takes over what a dead one
@@ -54,24 +55,32 @@ func child(text string) {
 	w := &world{access: &dbconn.Access{Cluster: "db", User: "recycler", Hosts: o.Hosts,
 		Password: func() (string, error) { return password, nil }}}
 	d := engine.NewDispatcher(engine.Options{
-		Journal: journal, Leases: leases, Discoveries: journal, Neighbours: journal, Targets: w, Live: engine.NewLive(), Plugins: childPlugins(o.Login),
+		Journal: journal, Leases: leases, Discoveries: journal, Neighbours: journal, Targets: w, Live: engine.NewLive(), Plugins: childPlugins(o),
 		Guards: func(string) *guard.Guard { return guard.Default(guard.ExternalConfig{}) },
 		Owner:  fmt.Sprint("child-", os.Getpid()), Heartbeat: 50 * time.Millisecond, WatchEvery: 100 * time.Millisecond, Log: zap.NewNop(),
 	})
 	must(d.Run(ctx, o.Job))
 }
 
+// process is a child that has not been started, and what it says.
+func (w *world) process(o order) (*exec.Cmd, *bytes.Buffer) {
+	w.t.Helper()
+	o.DB, o.Hosts = w.url(), w.access.Hosts
+	text, err := json.Marshal(o)
+	require.NoError(w.t, err)
+	var out bytes.Buffer
+	c := exec.CommandContext(w.t.Context(), os.Args[0])
+	c.Env, c.Stderr = append(os.Environ(), envChild+"="+string(text)), &out
+	return c, &out
+}
+
 // lives starts a child again and again and kills each after a random time, until the job ends or
 // there were enough kills; the last one is left alone. The time grows and shrinks so that the
 // kills spread over the whole job, whatever the machine.
 func (w *world) lives(id string, kills, tables int) (killed int) {
-	text, err := json.Marshal(order{DB: w.url(), Job: id, Hosts: w.access.Hosts})
-	require.NoError(w.t, err)
 	span := 300 * time.Millisecond
 	for {
-		var out bytes.Buffer
-		c := exec.CommandContext(w.t.Context(), os.Args[0])
-		c.Env, c.Stderr = append(os.Environ(), envChild+"="+string(text)), &out
+		c, out := w.process(order{Job: id})
 		require.NoError(w.t, c.Start())
 		if killed < kills {
 			timer := time.AfterFunc(rand.N(span), func() { _ = c.Process.Kill() })

@@ -242,10 +242,11 @@ func (w *world) liars(t *testing.T) {
 }
 
 // childPlugins are those of a process that a test kills.
-func childPlugins(login string) *plugin.Set {
+func childPlugins(o order) *plugin.Set {
 	set := plugin.NewSet()
-	if login != "" {
-		set.Add(ptOSC(login), zap.NewNop())
+	if o.Login != "" {
+		set.Add(ptOSC(o.Login), zap.NewNop())
 	}
+	addHooks(set, o.Hooks...)
 	return set
 }

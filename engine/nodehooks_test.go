@@ -17,17 +17,24 @@ import (
 
 // hooks gives the world two node hooks; the answer is where each writes down what it was asked.
 func (w *world) hooks() (first, second string) {
-	script, err := filepath.Abs("testdata/hook.sh")
-	require.NoError(w.t, err)
 	set := plugin.NewSet()
 	files := []string{filepath.Join(w.dir, "first"), filepath.Join(w.dir, "second")}
-	for _, file := range files {
-		set.Add(plugin.Spec{Name: filepath.Base(file), Kind: plugin.Hook, Command: []string{"/bin/sh", script, file}}, zap.NewNop())
-	}
+	addHooks(set, files...)
 	w.options.Plugins = set
 	w.dispatcher = engine.NewDispatcher(w.options)
 	w.adjust = func(s *engine.ClusterSettings) { s.Plugins.Hooks = []string{"first", "second"} }
 	return files[0], files[1]
+}
+
+// addHooks adds hooks that write down in files what they are asked.
+func addHooks(set *plugin.Set, files ...string) {
+	script, err := filepath.Abs("testdata/hook.sh")
+	if err != nil {
+		panic(err)
+	}
+	for _, file := range files {
+		set.Add(plugin.Spec{Name: filepath.Base(file), Kind: plugin.Hook, Command: []string{"/bin/sh", script, file}}, zap.NewNop())
+	}
 }
 
 // asked is what a hook was asked since the last time.
@@ -141,4 +148,55 @@ func TestNodeHooksAcrossAPause(t *testing.T) {
 	require.Equal(t, engine.JobCancelled, w.job(id).State)
 	require.Equal(t, []string{"before_node db-2", "after_node db-2"}, w.asked(first))
 	require.Empty(t, w.sent(1))
+}
+
+// Our process is killed when the node is out and no statement was sent. Whoever comes next puts it
+// back once: at the end of the work, or at once where a person has cancelled it meanwhile.
+func TestKilledBehindTheHooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "1+1", small1, small2)
+	first, second := w.hooks()
+	w.discover("db-2")
+	p := w.plan("db-2")
+	killed := func() string {
+		lock, err := w.cluster.Nodes[1].DB().Conn(t.Context()) // holds the first table back, whatever the machine
+		require.NoError(t, err)
+		var one int
+		require.NoError(t, lock.QueryRowContext(t.Context(), "SELECT GET_LOCK('recycler:0', 10)").Scan(&one))
+		id := w.recycle("db-2", p)
+		c, out := w.process(order{Job: id, Hooks: []string{first, second}})
+		require.NoError(t, c.Start())
+		require.Eventually(t, func() bool { _, err := os.Stat(second); return err == nil }, 60*time.Second, 5*time.Millisecond)
+		require.NoError(t, c.Process.Kill())
+		require.EqualError(t, c.Wait(), "signal: killed", out)
+		require.Equal(t, engine.JobRunning, w.job(id).State)
+		require.Len(t, w.job(id).Settings, 2, "written down before they were asked")
+		require.Equal(t, []string{"before_node db-2"}, w.asked(first))
+		require.Equal(t, []string{"before_node db-2"}, w.asked(second))
+		require.NoError(t, lock.QueryRowContext(t.Context(), "SELECT RELEASE_LOCK('recycler:0')").Scan(&one))
+		require.NoError(t, lock.Close())
+		return id
+	}
+	next := func(id string) {
+		c, out := w.process(order{Job: id, Hooks: []string{first, second}})
+		require.NoError(t, c.Start())
+		require.NoError(t, c.Wait(), out)
+		require.Empty(t, w.job(id).Settings)
+	}
+
+	id := killed()
+	_, err := w.facts.Want(t.Context(), id, engine.WantCancel, bob)
+	require.NoError(t, err)
+	next(id)
+	require.Equal(t, engine.JobCancelled, w.job(id).State)
+	require.Equal(t, []string{"after_node db-2"}, w.asked(first))
+	require.Equal(t, []string{"after_node db-2"}, w.asked(second))
+	require.Empty(t, w.sent(1))
+
+	id = killed()
+	next(id)
+	require.Equal(t, engine.JobSucceeded, w.job(id).State, w.job(id).Reason)
+	require.Equal(t, []string{"before_node db-2", "after_node db-2"}, w.asked(first), "out for the work, and back once")
+	require.Equal(t, []string{"before_node db-2", "after_node db-2"}, w.asked(second))
+	require.Equal(t, map[string]int{"1": 1, "2": 1}, w.sent(1))
 }

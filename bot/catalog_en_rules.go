@@ -25,7 +25,7 @@ var englishRules = map[key]string{
 	kProblemGlassReason:   "The reason is too short.",
 	kProblemGlassName:     "The name you typed is another one.",
 	kStandingButton:       "Approve all such runs",
-	kStandingTitle:        "Standing approval of {id}",
+	kStandingTitle:        "Approve runs of {id}",
 	kStandingIntro:        "Approves this run, and every later one that is like it: the same command ({command}) at the same times, the same configuration and approvers, no other server than {hosts}, within the caps below. Each is announced and can be skipped. An edit of the schedule ends it.",
 	kStandingTables:       "At most this many tables in one run",
 	kStandingBytes:        "At most this much to rebuild in one run",

@@ -108,7 +108,7 @@ func TestPauseNowAndResume(t *testing.T) {
 	w.running(1)
 	_, err := w.facts.Want(t.Context(), id, engine.WantPauseNow, alice)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return w.job(id).State == engine.JobPaused }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return w.job(id).State == engine.JobPaused }, 60*time.Second, 10*time.Millisecond)
 	require.Zero(t, w.ours(1))
 	// Meanwhile the cluster is taken out of the configuration, and with it its guard: the run goes on
 	// with those it began with.

@@ -55,7 +55,7 @@ func (w *world) promoted(p engine.Plan, running bool, after time.Duration) (how 
 	time.Sleep(after) // the random moment itself, not a hope
 	require.NoError(t, w.cluster.Promote(t.Context(), node))
 	at := time.Now()
-	require.Eventually(t, func() bool { return w.ours(1) == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return w.ours(1) == 0 }, 60*time.Second, time.Millisecond)
 	gone = time.Since(at)
 	require.NoError(t, end())
 	require.Zero(t, w.ours(1))

@@ -80,7 +80,7 @@ func TestMinServing(t *testing.T) {
 	id := w.recycle("db-2", p)
 	require.NoError(t, w.cluster.Nodes[2].Exec(t.Context(), "STOP SLAVE SQL_THREAD"))
 	end := w.background(t.Context(), id)
-	require.Eventually(t, func() bool { return len(w.waits(id)) > 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.waits(id)) > 0 }, 60*time.Second, 10*time.Millisecond)
 	require.Equal(t, "replicas_missing 1 > 0 on db-1: 1 of the replicas must serve beside db-2, 0 do", w.waits(id)[0])
 	require.Empty(t, w.sent(1))
 	require.NoError(t, w.cluster.Nodes[2].Exec(t.Context(), "START SLAVE SQL_THREAD"))
@@ -103,7 +103,7 @@ func TestMaintenanceWindow(t *testing.T) {
 	w.options.Now = func() time.Time { return time.Unix(clock.Load(), 0) }
 	w.dispatcher = engine.NewDispatcher(w.options)
 	end := w.background(t.Context(), id)
-	require.Eventually(t, func() bool { return len(w.waits(id)) > 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.waits(id)) > 0 }, 60*time.Second, 10*time.Millisecond)
 	require.Contains(t, w.waits(id)[0], "maintenance_window 1 min > 0 min on db-2: opens again Tue 22:00 CET")
 	require.Empty(t, w.sent(1))
 	clock.Store(time.Date(2026, 3, 3, 21, 0, 1, 0, time.UTC).Unix())

@@ -168,7 +168,7 @@ func TestForeignWorkHoldsBack(t *testing.T) {
 		return err == nil && n == 1
 	}, 10*time.Second, 5*time.Millisecond)
 	end := w.background(t.Context(), id)
-	require.Eventually(t, func() bool { return len(w.waits(id)) > 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(w.waits(id)) > 0 }, 60*time.Second, 10*time.Millisecond)
 	require.Contains(t, w.waits(id)[0], "foreign_work 1 > 0 on db-2: gh-ost of root@localhost")
 	require.Empty(t, w.sent(1))
 	require.NoError(t, w.cluster.Nodes[1].Exec(t.Context(), "KILL QUERY ?", foreign))

@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if url := os.Getenv(childEnv); url != "" {
 		os.Exit(child(url))
 	}
+	if url := os.Getenv(idleEnv); url != "" {
+		os.Exit(idle(url, os.Getenv(bareEnv) != ""))
+	}
 	flag.Parse()
 	// These tests wait much more than they work.
 	if err := flag.Set("test.parallel", "10"); err != nil {
@@ -51,11 +54,13 @@ var server struct {
 	err  error
 }
 
-// onPostgres reports whether a test runs under TestPostgres.
-func onPostgres(t *testing.T) bool { return strings.HasPrefix(t.Name(), "TestPostgres/") }
+// onPostgres reports whether a test runs under TestPostgres, or a benchmark on that database.
+func onPostgres(t testing.TB) bool {
+	return strings.HasPrefix(t.Name(), "TestPostgres/") || strings.Contains(t.Name(), "/postgres")
+}
 
 // fresh is the URL of an empty database of the dialect under test.
-func fresh(t *testing.T) string {
+func fresh(t testing.TB) string {
 	t.Helper()
 	if !onPostgres(t) {
 		return "sqlite://" + filepath.Join(t.TempDir(), "state.db")
@@ -85,7 +90,7 @@ func TestPostgres(t *testing.T) {
 const wait = 60 * time.Second
 
 // open opens a database for a test.
-func open(t *testing.T, url string) *storage.DB {
+func open(t testing.TB, url string) *storage.DB {
 	t.Helper()
 	db, err := storage.Open(t.Context(), url, zap.NewNop())
 	require.NoError(t, err)
@@ -94,7 +99,7 @@ func open(t *testing.T, url string) *storage.DB {
 }
 
 // newQueue makes a queue that is stopped with the test, before its database closes.
-func newQueue(t *testing.T, db *storage.DB, run func(context.Context, string) error, opts Options) *Queue {
+func newQueue(t testing.TB, db *storage.DB, run func(context.Context, string) error, opts Options) *Queue {
 	t.Helper()
 	if opts.LeaseTTL == 0 {
 		opts.LeaseTTL = 2 * time.Second
@@ -111,28 +116,6 @@ func newQueue(t *testing.T, db *storage.DB, run func(context.Context, string) er
 
 // one is the usual choice of regions.
 func one() map[string]int { return map[string]int{"": 4} }
-
-// approve makes a discovery job of host and hands it to the queue in region.
-func approve(t *testing.T, db *storage.DB, q *Queue, id, host, region string) {
-	t.Helper()
-	approveFor(t, db, q, id, host, region, time.Time{})
-}
-
-// approveFor makes a job that starts at its time.
-func approveFor(t *testing.T, db *storage.DB, q *Queue, id, host, region string, notBefore time.Time) {
-	t.Helper()
-	now := time.Now()
-	s := storage.NewRequests(db, q.Enqueue, func(string) string { return region })
-	r := approvals.Request{
-		ID: id, Kind: approvals.KindDiscover, Cluster: "shop", Target: host, Requester: approvals.Actor{ID: "UALICE"},
-		Digest: "d", MinApprovals: 1, State: approvals.Pending, Created: now, Expires: now.Add(time.Hour),
-		NotBefore: notBefore,
-	}
-	require.NoError(t, s.CreateRequest(t.Context(), r))
-	_, err := s.Review(t.Context(), approvals.Review{RequestID: id, Reviewer: approvals.Actor{ID: "UBOB"}, Decision: approvals.Approve, Digest: "d"},
-		[]engine.Job{{ID: id, RequestID: id, Kind: engine.JobDiscover, Cluster: "shop", Host: host, Digest: "d"}})
-	require.NoError(t, err)
-}
 
 // walk is what a runner does to a job: take the lease, say running, work, say succeeded.
 func walk(db *storage.DB, owner string, ttl time.Duration, work func(ctx context.Context) error) func(context.Context, string) error {
@@ -174,7 +157,7 @@ func walk(db *storage.DB, owner string, ttl time.Duration, work func(ctx context
 }
 
 // stateOf reads the state of a job.
-func stateOf(t *testing.T, db *storage.DB, id string) engine.JobState {
+func stateOf(t testing.TB, db *storage.DB, id string) engine.JobState {
 	t.Helper()
 	j, err := storage.NewJournal(db).Job(context.Background(), id)
 	require.NoError(t, err)
@@ -182,13 +165,13 @@ func stateOf(t *testing.T, db *storage.DB, id string) engine.JobState {
 }
 
 // ended waits until a job has succeeded.
-func ended(t *testing.T, db *storage.DB, id string) {
+func ended(t testing.TB, db *storage.DB, id string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return stateOf(t, db, id) == engine.JobSucceeded }, wait, 20*time.Millisecond, id)
 }
 
 // starts lists who started a job, in order.
-func starts(t *testing.T, db *storage.DB, id string) []string {
+func starts(t testing.TB, db *storage.DB, id string) []string {
 	t.Helper()
 	events, err := storage.NewFacts(db).EventsAfter(t.Context(), 0, 1000)
 	require.NoError(t, err)

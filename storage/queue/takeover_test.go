@@ -63,7 +63,7 @@ func child(url string) int {
 }
 
 // startChild starts a worker process and waits until it says the words.
-func startChild(t *testing.T, url string, words ...string) (*exec.Cmd, *bufio.Scanner) {
+func startChild(t testing.TB, url string, words ...string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+url)

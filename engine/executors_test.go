@@ -199,7 +199,11 @@ func (w *world) orphaned(t *testing.T) {
 	require.NoError(t, err, string(out))
 	j := w.job(id)
 	require.Equal(t, engine.JobSucceeded, j.State, j.Reason+j.Steps[0].Reason)
-	require.Equal(t, j.Steps[0].Rows.Before, j.Steps[0].Rows.After)
+	if j.Steps[0].Outcome == rebuild.Done {
+		require.Equal(t, j.Steps[0].Rows.Before, j.Steps[0].Rows.After)
+	} else { // the dead one's last statement came to its end on the server; its rows were not counted before
+		require.Equal(t, rebuild.Adopted, j.Steps[0].Outcome)
+	}
 	require.Zero(t, w.traces(1, "c"))
 	require.NoError(t, w.cluster.WaitReplicated(t.Context()))
 	log, err := w.cluster.Nodes[1].GeneralLog()

@@ -15,8 +15,10 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 # Packages at once and how long one may take: two real-server packages fill two cores.
 TEST_FLAGS ?= -p 2 -timeout 10m
-# The packages where goroutines meet; the rest is left to `make test`.
-RACE ?= ./approvals/... ./bot/... ./configs/... ./engine ./engine/guard/... ./engine/throttle/... ./storage/...
+# The packages where goroutines meet; the rest is left to `make test`. Of storage only the tests in
+# which they do: SQLite in Go is twenty times slower under the race detector.
+RACE ?= ./approvals/... ./bot/... ./configs/... ./engine ./engine/guard/... ./engine/throttle/... ./storage/queue/...
+RACE_STORAGE ?= Concurrent|OneDecision|OneTakes|EventsAppear|Lease|Frozen|Progress|Outbox
 
 LINT_VERSION ?= v2.15.0
 LINT = $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
@@ -51,6 +53,7 @@ test: deps-test ## Vet and test everything, on real servers and a real browser
 .PHONY: test-race
 test-race: deps-test deps-race ## Run the race detector where goroutines meet
 	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) $(RACE)
+	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -run '$(RACE_STORAGE)' ./storage
 
 .PHONY: demo
 demo: deps-demo build ## Boot a cluster, a chat workspace and the bot; ONCE=1 plays and checks the story

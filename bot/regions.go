@@ -2,7 +2,9 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +22,8 @@ type Fleet interface {
 	Paused(ctx context.Context) ([]PausedRegion, error)
 	// HoldRegion pauses a region or ends that; news is false when it was so before.
 	HoldRegion(ctx context.Context, region string, by approvals.Actor, paused bool) (news bool, err error)
+	// HoldNode drains a node or ends that; news is false when it was so before.
+	HoldNode(ctx context.Context, node string, by approvals.Actor, drained bool) (news bool, err error)
 }
 
 // Node is a process for people.
@@ -57,31 +61,20 @@ func (b *Bot) regionOf(target string) string {
 	return t.Settings.Region
 }
 
-// region pauses a region or resumes it. Only approvers of a cluster there may: it stops, and starts,
-// what they approved.
+// region is the command: HoldRegion in the person's language.
 func (b *Bot) region(ctx context.Context, who asker, line Line) (Message, error) {
 	all, pause := b.regions(), line.Filter == "pause"
-	clusters := all[line.Target]
-	a := args{"region": code(line.Target), "clusters": plain(strings.Join(clusters, ", "))}
-	if len(clusters) == 0 || b.o.Tuning.Fleet == nil {
-		var names []string
-		for name := range all {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		a["names"] = code(strings.Join(names, ", "))
+	a := args{"region": code(line.Target), "clusters": plain(strings.Join(all[line.Target], ", ")),
+		"names": code(strings.Join(slices.Sorted(maps.Keys(all)), ", "))}
+	news, err := b.HoldRegion(ctx, who.user, line.Target, pause)
+	var p *engine.Problem
+	switch {
+	case errors.As(err, &p) && p.Code == "no_region":
 		return notice(who.l, kRegionUnknown, a), nil
-	}
-	may, err := b.approvesOneOf(ctx, who.user, clusters)
-	if err != nil {
-		return Message{}, err
-	}
-	if !may {
+	case errors.As(err, &p) && p.Code == "not_approver":
 		return notice(who.l, kRegionNotYours, a), nil
-	}
-	news, err := b.o.Tuning.Fleet.HoldRegion(ctx, line.Target, who.user, pause)
-	if err != nil {
-		return Message{}, fmt.Errorf("%s region %s: %w", line.Filter, line.Target, err)
+	case err != nil:
+		return Message{}, err
 	}
 	said := map[[2]bool]key{{true, true}: kRegionPaused, {true, false}: kRegionStays, {false, true}: kRegionResumed, {false, false}: kRegionWorks}
 	return notice(who.l, said[[2]bool{pause, news}], a), nil
@@ -112,9 +105,9 @@ func (b *Bot) nodes(ctx context.Context, who asker) (Message, error) {
 		m.say(kNodesNone, nil)
 		return m.m, nil
 	}
-	nodes, err := b.o.Tuning.Fleet.Nodes(ctx)
+	nodes, err := b.Nodes(ctx)
 	if err != nil {
-		return Message{}, fmt.Errorf("list nodes: %w", err)
+		return Message{}, err
 	}
 	paused, err := b.o.Tuning.Fleet.Paused(ctx)
 	if err != nil {

@@ -8,12 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mysql-recycler/approvals"
+	"mysql-recycler/engine"
 )
 
 // fleetBook is a fleet of two processes.
 type fleetBook struct {
-	w      *world
-	paused []PausedRegion
+	w       *world
+	paused  []PausedRegion
+	drained map[string]bool
 }
 
 func (f *fleetBook) Nodes(context.Context) ([]Node, error) {
@@ -36,9 +38,15 @@ func (f *fleetBook) HoldRegion(_ context.Context, region string, by approvals.Ac
 	return true, nil
 }
 
+func (f *fleetBook) HoldNode(_ context.Context, node string, _ approvals.Actor, drained bool) (bool, error) {
+	news := f.drained[node] != drained
+	f.drained[node] = drained
+	return news, nil
+}
+
 // fleet is a world whose cluster is in the region eu.
 func fleet(t *testing.T) *world {
-	book := &fleetBook{}
+	book := &fleetBook{drained: map[string]bool{}}
 	w := newWorld(t, func(o *Options) { o.Tuning.Fleet = book })
 	book.w, w.settings.Region = w, "eu"
 	return w
@@ -72,4 +80,28 @@ func TestPauseRegion(t *testing.T) {
 	again, err := Parse(line.String())
 	require.NoError(t, err)
 	require.Equal(t, line, again)
+}
+
+// A node is drained by an approver of a cluster in a region it works, and only while it is alive.
+func TestHoldNode(t *testing.T) {
+	t.Parallel()
+	w := fleet(t)
+	code := func(by approvals.Actor, name string, drain bool) string {
+		_, err := w.bot.HoldNode(t.Context(), by, name, drain)
+		var p *engine.Problem
+		require.ErrorAs(t, err, &p)
+		return p.Code
+	}
+	require.Equal(t, "not_approver", code(mal, "node-a", true))
+	require.Equal(t, "not_approver", code(bob, "node-b", false), "it works us, where bob approves nothing")
+	require.Equal(t, "no_node", code(bob, "node-b", true), "it is gone")
+	require.Equal(t, "no_node", code(bob, "node-c", false), "nobody drained it")
+	for _, want := range []bool{true, false} {
+		news, err := w.bot.HoldNode(t.Context(), bob, "node-a", true)
+		require.NoError(t, err)
+		require.Equal(t, want, news)
+	}
+	regions, err := w.bot.Regions(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []Region{{Name: "eu", Clusters: []string{"shop"}}}, regions)
 }

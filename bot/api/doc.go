@@ -3,7 +3,7 @@
 //
 // # Flow
 //
-//	call ─▶ token ─▶ scope ─▶ rate ─▶ person ─▶ bot.Ask | approvals.Service | bot.WantJob | bot.ChangeSchedule ─▶ answer
+//	call ─▶ token ─▶ scope ─▶ rate ─▶ person ─▶ bot.Ask | approvals.Service | bot.WantJob | bot.ChangeSchedule | bot.HoldNode ─▶ answer
 //	                                    │
 //	                                    └ whom the token stands for, as the chat's directory knows them now
 //
@@ -13,7 +13,8 @@
 // # Who may do what
 //
 // A token has scopes: read looks, request asks for work, also at fixed times, and withdraws it,
-// operate pauses, resumes and cancels jobs and schedules, review decides, admin shows and reloads the configuration. Everything but read is
+// operate pauses, resumes and cancels jobs and schedules, and shows, drains and pauses nodes and regions,
+// review decides, admin shows and reloads the configuration. Everything but read is
 // done by a person: the token names a chat user, who is looked up at each such call and must be a
 // full member; a token without one only reads, whatever its scopes say. So the requester of a
 // request is a person whichever door was used, and the second-person rule compares people and

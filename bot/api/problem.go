@@ -45,7 +45,7 @@ func refuse(status int, code, detail, hint string) *Problem {
 // statuses are the codes of the product that are not a conflict with the state of things.
 var statuses = map[string]int{
 	"no_request": http.StatusNotFound, "no_job": http.StatusNotFound, "no_table": http.StatusNotFound, "no_discovery": http.StatusNotFound,
-	"no_schedule": http.StatusNotFound, "no_schedules": http.StatusNotFound,
+	"no_schedule": http.StatusNotFound, "no_schedules": http.StatusNotFound, "no_node": http.StatusNotFound, "no_region": http.StatusNotFound,
 	"own_request": http.StatusForbidden, "barred": http.StatusForbidden, "not_approver": http.StatusForbidden,
 	"not_member": http.StatusForbidden, "unknown_person": http.StatusForbidden, "not_requester": http.StatusForbidden,
 	"not_yours_to_stop": http.StatusForbidden, "wrong_channel": http.StatusForbidden,

@@ -79,6 +79,7 @@ type Options struct {
 	Live      Live
 	Config    Configuration // nil: there is none to show or reload
 	Fleet     Fleet
+	Workers   Workers
 	Chat      func() ChatStats // nil: there is no chat
 	// Fresh marks a context in which something is decided, so that groups are read afresh.
 	Fresh  func(context.Context) context.Context
@@ -182,6 +183,7 @@ func (s *Server) routes() {
 	s.jobRoutes()
 	s.factRoutes()
 	s.fleetRoutes()
+	s.workerRoutes()
 	s.scheduleRoutes()
 	s.healthRoutes()
 	s.configRoutes()

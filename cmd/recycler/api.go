@@ -28,7 +28,7 @@ func (a *app) newAPI(journal *storage.Journal, recall *engine.Recall, live *engi
 	}
 	facts := apiFacts{a.stores.facts, journal, recall}
 	return api.New(api.Options{
-		Talk: a.bot, Fleet: a.bot, Decisions: a.service, Facts: facts, Lists: facts, Events: a.stores.facts, Live: live,
+		Talk: a.bot, Fleet: a.bot, Workers: a.bot, Decisions: a.service, Facts: facts, Lists: facts, Events: a.stores.facts, Live: live,
 		Tokens: apiTokens{storage.NewTokens(a.db)}, Keys: apiKeys{storage.NewKeys(a.db)}, Directory: a.slack, Fresh: slack.Fresh,
 		Chat: a.chatStats, Log: a.log.Named("api"),
 		Collectors: []prometheus.Collector{recallReads{recall}, a.backups, openConnections{a.conf}}, Config: a.reload, Tuning: tune,

@@ -157,11 +157,8 @@ func drainNode() *cobra.Command {
 				if !known {
 					return fmt.Errorf("no node %s is alive; recycler nodes list shows them", args[0])
 				}
-				err = db.InTx(c.Context(), func(ctx context.Context, tx storage.Tx) error {
-					_, err := storage.NewHolds(db).Put(ctx, tx, storage.Hold{Kind: storage.HoldNode, Name: args[0], By: operator(), Reason: reason})
-					return err
-				})
-				if err != nil {
+				h := storage.Hold{Kind: storage.HoldNode, Name: args[0], By: operator(), Reason: reason}
+				if _, err := holdNode(c.Context(), db, h, true); err != nil {
 					return err
 				}
 				if err := drained(c.Context(), db, args[0], wait); err != nil {
@@ -230,11 +227,7 @@ func undrainNode() *cobra.Command {
 		Use: "undrain NODE", Short: "Let a node take work again", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			return withFleet(c.Context(), path, func(db *storage.DB, _ *queue.Queue) error {
-				var news bool
-				err := db.InTx(c.Context(), func(ctx context.Context, tx storage.Tx) (err error) {
-					news, err = storage.NewHolds(db).Lift(ctx, tx, storage.Hold{Kind: storage.HoldNode, Name: args[0], By: operator()})
-					return err
-				})
+				news, err := holdNode(c.Context(), db, storage.Hold{Kind: storage.HoldNode, Name: args[0], By: operator()}, false)
 				if err == nil && !news {
 					err = fmt.Errorf("%s is not drained", args[0])
 				}

@@ -57,3 +57,22 @@ func (f fleetOf) HoldRegion(ctx context.Context, region string, by approvals.Act
 	}
 	return f.queue.ResumeRegion(ctx, region, by)
 }
+
+// HoldNode implements bot.Fleet.
+func (f fleetOf) HoldNode(ctx context.Context, node string, by approvals.Actor, drained bool) (bool, error) {
+	return holdNode(ctx, f.db, storage.Hold{Kind: storage.HoldNode, Name: node, By: by}, drained)
+}
+
+// holdNode stores that a node is drained, or ends that; news is false when it was so before. The node
+// sees it at its next beat.
+func holdNode(ctx context.Context, db *storage.DB, h storage.Hold, drained bool) (news bool, err error) {
+	change := storage.NewHolds(db).Lift
+	if drained {
+		change = storage.NewHolds(db).Put
+	}
+	err = db.InTx(ctx, func(ctx context.Context, tx storage.Tx) (err error) {
+		news, err = change(ctx, tx, h)
+		return err
+	})
+	return news, err
+}

@@ -63,6 +63,12 @@ func TestOpenAPIIsWhatTheServerDoes(t *testing.T) {
 		"/api/v1/health/live", "/api/v1/health/ready", "/api/v1/discoveries/newest", "/api/v1/config"} {
 		call("reader", "GET", path, "", "")
 	}
+	for _, who := range []string{"alice", "reader"} {
+		call(who, "GET", "/api/v1/nodes", "", "")
+		call(who, "GET", "/api/v1/regions", "", "")
+		call(who, "POST", "/api/v1/regions/{name}/pause", "/api/v1/regions/default/pause", "")
+		call(who, "POST", "/api/v1/nodes/{name}/drain", "/api/v1/nodes/mars/drain", "")
+	}
 	call("nobody", "GET", jobs, "", "")
 	call("reader", "GET", requests, requests+"?limit=0", "")
 

@@ -70,6 +70,8 @@ type Tuning struct {
 	Standing      time.Duration    // how long a standing approval is for, as its form proposes it; 30 days
 	StandingMax   time.Duration    // the longest one; 0: there are none
 	Now           func() time.Time // time.Now
+	// CampaignLife is how long a run over a cluster waits for a switchover, as configured now; 30 days
+	CampaignLife func() time.Duration
 }
 
 func (t Tuning) withDefaults() Tuning {
@@ -93,6 +95,9 @@ func (t Tuning) withDefaults() Tuning {
 	}
 	if t.SlowTable <= 0 {
 		t.SlowTable = time.Minute
+	}
+	if t.CampaignLife == nil {
+		t.CampaignLife = func() time.Duration { return 30 * day }
 	}
 	if t.Now == nil {
 		t.Now = time.Now

@@ -64,6 +64,7 @@ func (v view) pendingRecycle(b *builder) {
 	v.scheduled(b)
 	v.underStanding(b)
 	planBody(b, p, v.r.Created, cardRows)
+	v.leftToSchedule(b)
 	if v.r.Rule != approvals.RuleStanding {
 		v.deadline(b)
 	}

@@ -266,7 +266,8 @@ func denyForm(l Locale, r approvals.Request, value string) Form {
 	}
 }
 
-// want passes on what a person wants of a request's live jobs.
+// want passes on what a person wants of a request's live jobs. What waits for them, or for an old
+// primary after them, can be cancelled too.
 func (b *Bot) want(ctx context.Context, who asker, line Line) (Message, error) {
 	r, err := b.request(ctx, line.Request)
 	if err != nil {
@@ -277,6 +278,10 @@ func (b *Bot) want(ctx context.Context, who asker, line Line) (Message, error) {
 		return notice(who.l, kYouWithdrew, args{"id": code(r.ID)}), err
 	}
 	live, err := b.live(ctx, r)
+	var idle *engine.Problem
+	if line.Verb == VerbCancel && errors.As(err, &idle) {
+		return b.stopCampaign(ctx, who, r, err)
+	}
 	if err != nil {
 		return Message{}, err
 	}

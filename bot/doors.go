@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,8 +49,8 @@ func (b *Bot) Ask(ctx context.Context, by approvals.Actor, channel, text string)
 	return b.askDiscovery(ctx, who, t, line)
 }
 
-// WantJob passes on what a person wants of one live job. As in the chat only the requester and the
-// cluster's approvers may.
+// WantJob passes on what a person wants of one live job. To cancel one that has ended ends the wait
+// of its run for an old primary. As in the chat only the requester and the cluster's approvers may.
 func (b *Bot) WantJob(ctx context.Context, by approvals.Actor, j engine.Job, w engine.Wanted) (engine.Job, error) {
 	r, err := b.o.Facts.Request(ctx, j.RequestID)
 	if err != nil {
@@ -59,6 +60,11 @@ func (b *Bot) WantJob(ctx context.Context, by approvals.Actor, j engine.Job, w e
 		return j, err
 	}
 	defer b.Wake()
+	if w == engine.WantCancel && j.State.Final() {
+		if err := b.o.Wanter.StopCampaign(ctx, r.ID, by); !errors.Is(err, engine.ErrNotFound) {
+			return j, err
+		}
+	}
 	return b.o.Wanter.Want(ctx, j.ID, w, by)
 }
 

@@ -42,10 +42,12 @@ type Discoveries interface {
 }
 
 // Wanter stores what a person wants of a live job (pause, resume, cancel), or of one of its tables by
-// the number of its step, and appends EventJobWanted.
+// the number of its step, and appends EventJobWanted. StopCampaign ends the wait of an ended run for
+// its old primary and appends EventCampaignStopped; without one it answers engine.ErrNotFound.
 type Wanter interface {
 	Want(ctx context.Context, jobID string, w engine.Wanted, by approvals.Actor) (engine.Job, error)
 	Skip(ctx context.Context, jobID string, step int, by approvals.Actor) (engine.Job, error)
+	StopCampaign(ctx context.Context, requestID string, by approvals.Actor) error
 }
 
 // Live is the newest progress of running steps in this process: never stored, may be missing.

@@ -75,8 +75,8 @@ func (d *draft) story(ctx context.Context, s *scene) ([]Post, error) {
 		return s.stepEnded()
 	case engine.EventSettingChanged, engine.EventSettingRestored:
 		return s.setting()
-	case engine.EventCampaignOpened, engine.EventCampaignAsked, engine.EventCampaignExpired:
-		return s.campaign()
+	case engine.EventCampaignOpened, engine.EventCampaignAsked, engine.EventCampaignExpired, engine.EventCampaignStopped:
+		return d.campaign(s)
 	case engine.EventDiscovered:
 		return d.discovered(ctx, s)
 	}
@@ -188,17 +188,6 @@ func hostPart(j engine.Job) engine.Plan {
 	p := j.Plan
 	p.Hosts = slices.DeleteFunc(slices.Clone(p.Hosts), func(h engine.HostPlan) bool { return h.Name != j.Host })
 	return p
-}
-
-// campaign tells what becomes of the primary that a run over its cluster left out.
-func (s *scene) campaign() ([]Post, error) {
-	var c engine.Campaign
-	if err := json.Unmarshal(s.e.Data, &c); err != nil {
-		return nil, fmt.Errorf("read the campaign: %w", err)
-	}
-	k := map[engine.EventKind]key{engine.EventCampaignOpened: kCampaignOpened, engine.EventCampaignAsked: kCampaignAsked,
-		engine.EventCampaignExpired: kCampaignExpired}[s.e.Kind]
-	return s.said(k, args{"host": code(c.Host), "cluster": code(c.Cluster), "id": code(c.NextID), "at": when(c.Expires), "command": code(slash + "run " + c.Host), "who": mention(answerTo(s.r))})
 }
 
 // wished tells what a person asked of running work.

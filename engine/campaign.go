@@ -12,9 +12,10 @@ import (
 
 // Campaign is what is left of a run over a cluster whose replicas are done: its primary, which can
 // be done as a replica after the next switchover. It opens with the end of the run's last job, in
-// the same transaction, and ends when the request for the old primary is made or its time is over:
+// the same transaction, and ends when the request for the old primary is made, its time is over or a
+// person stops it:
 //
-//	open ─▶ asked | expired
+//	open ─▶ asked | expired | stopped
 //
 // It is no permission: the request it makes needs a second person like any other.
 type Campaign struct {
@@ -23,7 +24,7 @@ type Campaign struct {
 	Host      string    `json:"host"`
 	NextID    string    `json:"next_id,omitempty"` // the request for the old primary, reserved before it is made
 	Opened    time.Time `json:"opened"`
-	Expires   time.Time `json:"expires"`
+	Expires   time.Time `json:"expires"` // zero in the facts of its opening and its stop: the life is configuration of the bot
 }
 
 // CampaignState is where a campaign stands.
@@ -34,6 +35,7 @@ const (
 	CampaignOpen    CampaignState = "open"
 	CampaignAsked   CampaignState = "asked"
 	CampaignExpired CampaignState = "expired"
+	CampaignStopped CampaignState = "stopped"
 )
 
 // campaignLook bounds one look at a cluster for a campaign.

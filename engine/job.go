@@ -165,6 +165,7 @@ const (
 	EventCampaignOpened    EventKind = "campaign.opened"  // a cluster is done but for its primary; data: Campaign
 	EventCampaignAsked     EventKind = "campaign.asked"   // the old primary is a replica now, its request was made
 	EventCampaignExpired   EventKind = "campaign.expired" // there was no switchover in time
+	EventCampaignStopped   EventKind = "campaign.stopped" // a person ended the wait
 	EventConfigReloaded    EventKind = "config.reloaded"  // of a process, belongs to no request; data: storage.Reload
 	EventConfigRefused     EventKind = "config.refused"   // the same; its mistakes say why
 )

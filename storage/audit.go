@@ -96,6 +96,12 @@ func auditedWant(j engine.Job, w engine.Wanted, by approvals.Actor) AuditRecord 
 		By: by, Digest: j.Digest, Decision: string(w)}
 }
 
+// auditedStop records that somebody ended the wait for an old primary.
+func auditedStop(c engine.Campaign, by approvals.Actor) AuditRecord {
+	return AuditRecord{Action: AuditWant, Request: c.RequestID, Kind: string(approvals.KindRecycle), Cluster: c.Cluster, Target: c.Host,
+		By: by, Decision: "stop campaign"}
+}
+
 // Direct is what somebody at the machine does by themselves.
 type Direct struct {
 	Kind    string // discover, plan

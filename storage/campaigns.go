@@ -77,6 +77,40 @@ func (s *Requests) EndCampaign(ctx context.Context, c engine.Campaign, to engine
 	return s.moveCampaign(ctx, c, "UPDATE campaigns SET state = $2 WHERE request_id = $1 AND state = 'open'", kind, c.RequestID, string(to))
 }
 
+// StopCampaign ends the open campaign of a request because a person wants it, with its fact and its
+// record, or answers engine.ErrNotFound. A request that the campaign has made by then stays.
+func (s *Facts) StopCampaign(ctx context.Context, requestID string, by approvals.Actor) error {
+	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
+		n, err := tx.Exec(ctx, "UPDATE campaigns SET state = 'stopped' WHERE request_id = $1 AND state = 'open'", requestID)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return engine.ErrNotFound
+		}
+		c := engine.Campaign{RequestID: requestID}
+		var opened int64
+		err = tx.QueryRow(ctx, "SELECT cluster, host, next_id, opened FROM campaigns WHERE request_id = $1", requestID).
+			Scan(&c.Cluster, &c.Host, &c.NextID, &opened)
+		if err != nil {
+			return err
+		}
+		c.Opened = fromMS(opened)
+		now, err := s.db.now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := s.db.audit(ctx, tx, now, auditedStop(c, by)); err != nil {
+			return err
+		}
+		return appendFact(ctx, tx, now, engine.EventCampaignStopped, requestID, "", by.ID, c)
+	})
+	if err != nil {
+		return fmt.Errorf("stop the campaign of %s: %w", requestID, err)
+	}
+	return nil
+}
+
 func (s *Requests) moveCampaign(ctx context.Context, c engine.Campaign, query string, kind engine.EventKind, args ...any) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		n, err := tx.Exec(ctx, query, args...)

@@ -76,7 +76,8 @@ func (s *Server) jobRoutes() {
 		})
 	add(s, huma.Operation{OperationID: "resume-job", Method: http.MethodPost, Path: path + "/{id}/resume", Tags: []string{tag}, Summary: "Go on after a pause"}, Operate,
 		func(ctx context.Context, in *JobPath) (*oneJob, error) { return s.want(ctx, in.ID, engine.WantRun) })
-	add(s, huma.Operation{OperationID: "cancel-job", Method: http.MethodPost, Path: path + "/{id}/cancel", Tags: []string{tag}, Summary: "End a job; the running statement is killed"}, Operate,
+	add(s, huma.Operation{OperationID: "cancel-job", Method: http.MethodPost, Path: path + "/{id}/cancel", Tags: []string{tag}, Summary: "End a job; the running statement is killed",
+		Description: "Of a job that has ended it ends the wait of its run for a switchover, after which the old primary would be asked for."}, Operate,
 		func(ctx context.Context, in *JobPath) (*oneJob, error) { return s.want(ctx, in.ID, engine.WantCancel) })
 	add(s, huma.Operation{OperationID: "skip-table", Method: http.MethodPost, Path: path + "/{id}/skip", Tags: []string{tag}, Summary: "Leave a table alone; its running statement is killed"}, Operate, s.skip)
 }

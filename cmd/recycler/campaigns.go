@@ -117,12 +117,15 @@ func (c *campaigns) ask(ctx context.Context, x engine.Campaign, r approvals.Requ
 	return err
 }
 
+// campaignLife is how long a campaign stays open, as configured now.
+func (a *app) campaignLife() time.Duration { return a.conf.Load().config.Engine.CampaignLife }
+
 // campaigns are those of this program. Only a node that works in a cluster's region walks it; the
 // others rely on discoveries.
 func (a *app) campaigns() *campaigns {
 	return &campaigns{
 		store: a.stores.requests, requests: a.service, facts: a.stores.facts, log: a.log.Named("campaign"),
-		life: func() time.Duration { return a.conf.Load().config.Engine.CampaignLife },
+		life: a.campaignLife,
 		replica: func(ctx context.Context, c engine.Campaign) (bool, error) {
 			look := a.conf.Load().config.Node.Works(a.conf.region(c.Cluster))
 			return a.dispatcher.ReplicaNow(ctx, c.Cluster, c.Host, c.Opened, look)

@@ -40,7 +40,7 @@ func newCampaignWorld(t *testing.T, who approvals.Actor, end engine.JobState) *c
 		_, err := tx.Exec(ctx, "UPDATE jobs SET engine_id = 1 WHERE id = $1", id)
 		return err
 	}
-	requests, journal, leases := storage.NewRequests(db, hand, nil), storage.NewJournal(db), storage.NewLeases(db)
+	requests := storage.NewRequests(db, hand, nil)
 	service := approvals.NewService(approvals.Options{Store: requests, Directory: everybody{}, NewID: requests.NewID,
 		Policy: func(string) approvals.Policy { return approvals.Policy{Users: []string{"UBOB"}} }})
 	plan := engine.Plan{Cluster: "shop", Hosts: []engine.HostPlan{{Name: "db-2", Steps: []engine.PlannedStep{{Seq: 1, Schema: "s", Table: "t"}}}},
@@ -50,19 +50,26 @@ func newCampaignWorld(t *testing.T, who approvals.Actor, end engine.JobState) *c
 	require.NoError(t, err)
 	_, err = service.Review(ctx, approvals.ReviewInput{RequestID: r.ID, Digest: r.Digest, Reviewer: approvals.Actor{ID: "UBOB"}, Decision: approvals.Approve})
 	require.NoError(t, err)
-	l, err := leases.Take(ctx, r.ID, "test", time.Minute)
-	require.NoError(t, err)
-	for _, to := range []engine.JobState{engine.JobRunning, end} {
-		require.NoError(t, journal.SetJob(ctx, l, engine.JobChange{State: to}))
-		if to == engine.JobRunning { // else a job does not succeed
-			step := engine.Step{Seq: 1, Plan: plan.Hosts[0].Steps[0], State: engine.StepSkipped, Reason: "it is small"}
-			require.NoError(t, journal.SetStep(ctx, l, engine.StepChange{From: []engine.StepState{engine.StepPending}, Step: step}))
-		}
-	}
+	works(t, db, r, end)
 	w := &campaignWorld{t: t, run: r, facts: storage.NewFacts(db)}
 	w.campaigns = &campaigns{store: requests, requests: service, facts: w.facts, log: zap.NewNop(),
 		life: func() time.Duration { return 30 * 24 * time.Hour }}
 	return w
+}
+
+// works does the only job of a run, of one table, and lets it end.
+func works(t *testing.T, db *storage.DB, r approvals.Request, end engine.JobState) {
+	t.Helper()
+	ctx, journal := t.Context(), storage.NewJournal(db)
+	l, err := storage.NewLeases(db).Take(ctx, r.ID, "test", time.Minute)
+	require.NoError(t, err)
+	for _, to := range []engine.JobState{engine.JobRunning, end} {
+		require.NoError(t, journal.SetJob(ctx, l, engine.JobChange{State: to}))
+		if to == engine.JobRunning { // else a job does not succeed
+			step := engine.Step{Seq: 1, Plan: r.Plan.Hosts[0].Steps[0], State: engine.StepSkipped, Reason: "it is small"}
+			require.NoError(t, journal.SetStep(ctx, l, engine.StepChange{From: []engine.StepState{engine.StepPending}, Step: step}))
+		}
+	}
 }
 
 // kinds are the campaign's facts so far.

@@ -21,7 +21,7 @@ func jobsCommand() *cobra.Command {
 	}, r, jobsListCommand(r), jobsShowCommand(r), jobsWatchCommand(r),
 		jobsWantCommand(r, "pause", "Pause after the running table, or with --now at once"),
 		jobsWantCommand(r, "resume", "Go on after a pause"),
-		jobsWantCommand(r, "cancel", "End a job; the running statement is killed"), jobsSkipCommand(r), jobsRetryCommand(r))
+		jobsWantCommand(r, "cancel", "End a job; the running statement is killed. Of an ended one: end the wait of its run for a switchover"), jobsSkipCommand(r), jobsRetryCommand(r))
 }
 
 func jobsListCommand(r *remote) *cobra.Command {
@@ -129,6 +129,10 @@ func jobsWantCommand(r *remote, verb, short string) *cobra.Command {
 				return err
 			}
 			return r.print(c.OutOrStdout(), j, func(w io.Writer) {
+				if verb == "cancel" && j.Wanted != verb { // it had ended: there was a campaign
+					row(w, fmt.Sprintf("%s is %s, its run does not wait for a switchover any longer", j.ID, j.State))
+					return
+				}
 				row(w, fmt.Sprintf("%s is %s, wanted: %s", j.ID, j.State, j.Wanted))
 			})
 		},

@@ -21,6 +21,7 @@ type Policy struct {
 	Expires      time.Duration // life of a pending request; 0 counts as 4 hours
 	Discovery    Discovery
 	BreakGlass   BreakGlass
+	Commands     map[Act]People // who may use which commands; an act that names nobody: everybody in the cluster's channels
 }
 
 // Discovery says whether a look at a cluster, which touches hosts only to read, needs a second person.

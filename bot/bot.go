@@ -25,10 +25,16 @@ type Requests interface {
 	Approvers(ctx context.Context, cluster string) ([]string, error)
 }
 
+// Permissions say who may use which commands; its refusals are *engine.Problem.
+type Permissions interface {
+	MayUse(ctx context.Context, cluster string, act approvals.Act, by approvals.Actor) error
+}
+
 // Approvals is where work is asked for and decided, by whichever rule.
 type Approvals interface {
 	Requests
 	Exceptions
+	Permissions
 }
 
 // Channel is what is configured for one channel.

@@ -168,6 +168,7 @@ var englishMain = map[key]string{
 	kBadTable:            "{word} is not a table; write schema.table.",
 	kTableMissing:        "{command} needs a request and a table.",
 	kProblemChannel:      "Not from this channel.",
+	kProblemPermitted:    "You may not use this command there.",
 
 	// The card: what is asked.
 	kAsked:               "{who} asked: {command} · {id}",

@@ -168,6 +168,7 @@ var chineseMain = map[key]string{
 	kBadTable:            "{word} 不是表名，请写 schema.table。",
 	kTableMissing:        "{command} 需要工单号和表名。",
 	kProblemChannel:      "不能在此频道操作该集群。",
+	kProblemPermitted:    "你不能在那里使用此命令。",
 
 	// The card: what is asked.
 	kAsked:               "{who} 申请：{command} · {id}",

@@ -109,7 +109,7 @@ func (b *Bot) discoverFirst(ctx context.Context, who asker, value string) (Messa
 	if err != nil {
 		return Message{}, err
 	}
-	t, err := b.target(who, behind.Target)
+	t, err := b.targetFor(ctx, who, approvals.ActAsk, behind.Target)
 	if err != nil {
 		return Message{}, err
 	}
@@ -332,8 +332,12 @@ func endedAs(jobs []engine.Job) string {
 	return " and " + string(jobs[len(jobs)-1].State)
 }
 
-// mayStop lets the requester and the approvers of the cluster pause, resume and cancel.
+// mayStop lets the requester and the approvers of the cluster pause, resume, cancel and skip, as far as
+// they may steer at all.
 func (b *Bot) mayStop(ctx context.Context, who asker, r approvals.Request) error {
+	if err := b.o.Requests.MayUse(ctx, r.Cluster, approvals.ActSteer, who.user); err != nil {
+		return err
+	}
 	if r.Requester.ID == who.user.ID || slices.ContainsFunc(r.Barred, func(a approvals.Actor) bool { return a.ID == who.user.ID }) {
 		return nil
 	}

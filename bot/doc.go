@@ -27,6 +27,11 @@
 // "--after R-…" in the stored command: that is how its card finds the thread, and how a teller that
 // crashed in between recognises that it has submitted already.
 //
+// Who may use which command is asked where a name has become a cluster (targetFor, mayLook, mayStop,
+// mayChange), behind the chat, the forms, the buttons and the doors of others alike. What is told in a
+// channel, everybody in it reads; what the API reads is for the token's scope. A schedule that is there
+// goes on asking whatever its author may now. --break-glass has people of its own.
+//
 // # Failure behaviour
 //
 // Errors of a person's making are answered to that person alone, with what was understood, the

@@ -42,7 +42,7 @@ func (b *Bot) Ask(ctx context.Context, by approvals.Actor, channel, text string)
 	case VerbRetry:
 		return b.askRetry(ctx, who, line)
 	}
-	t, err := b.target(who, line.Target)
+	t, err := b.targetFor(ctx, who, approvals.ActAsk, line.Target)
 	if err != nil {
 		return approvals.Request{}, err
 	}

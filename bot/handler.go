@@ -187,7 +187,7 @@ var problemKeys = map[string]key{
 	"group_unreadable": kProblemGroup, "not_requester": kProblemNotRequester, "already_yours": kProblemYours,
 	"unknown_person": kProblemPerson, "not_member": kProblemNotMember, "conflict": kProblemConflict,
 	"reason_missing": kProblemReason, "not_yours_to_stop": kProblemStop, "nothing_running": kProblemNotRunning, "still_running": kProblemStillRunning, "nothing_left": kProblemNothingLeft, "too_few_replicas": kProblemHost, "no_table": kProblemTable, "table_ended": kProblemTable,
-	"wrong_channel": kProblemChannel, "barred": kProblemOwn,
+	"wrong_channel": kProblemChannel, "barred": kProblemOwn, "not_permitted": kProblemPermitted,
 }
 
 // offer is a refusal with something to click.
@@ -213,6 +213,15 @@ func (b *Bot) target(who asker, name string) (engine.Target, error) {
 		hint = "Use the channel of its team (" + home + ")."
 	}
 	return t, &engine.Problem{Code: "wrong_channel", Text: t.Cluster + " is not worked on from this channel.", Next: hint}
+}
+
+// targetFor resolves a name for an act that this person may do there.
+func (b *Bot) targetFor(ctx context.Context, who asker, act approvals.Act, name string) (engine.Target, error) {
+	t, err := b.target(who, name)
+	if err != nil {
+		return t, err
+	}
+	return t, b.o.Requests.MayUse(ctx, t.Cluster, act, who.user)
 }
 
 // allowed says whether a cluster may be worked on from a channel. Clusters listed under the empty

@@ -117,6 +117,7 @@ func (h *homePage) running(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list what runs: %w", err)
 	}
+	rs = h.shownTo(ctx, h.user, rs)
 	h.part(kHomeRunning, kHomeNoneRunning, len(rs), nil)
 	for _, r := range rs[:min(homeRunning, len(rs))] {
 		v, err := h.view(ctx, r)
@@ -161,7 +162,8 @@ func (h *homePage) scheduled(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list schedules: %w", err)
 	}
-	all = slices.DeleteFunc(all, func(x Scheduled) bool { return x.Next.IsZero() || x.State == approvals.SchedulePaused })
+	may := h.looker(ctx, h.user)
+	all = slices.DeleteFunc(all, func(x Scheduled) bool { return x.Next.IsZero() || x.State == approvals.SchedulePaused || !may(x.Cluster) })
 	slices.SortStableFunc(all, func(x, y Scheduled) int { return x.Next.Compare(y.Next) })
 	h.part(kHomeScheduled, kHomeNoneScheduled, len(all), args{"example": code(slash + `schedule add db-prod-3 --cron "0 2 * * sun"`)})
 	for _, x := range all[:min(homeScheduled, len(all))] {
@@ -178,6 +180,7 @@ func (h *homePage) recent(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list what was: %w", err)
 	}
+	rs = h.shownTo(ctx, h.user, rs)
 	type ended struct {
 		r    approvals.Request
 		jobs []engine.Job

@@ -168,6 +168,7 @@ const (
 	kBadTable            key = "bad_table"
 	kTableMissing        key = "table_missing"
 	kProblemChannel      key = "problem_channel"
+	kProblemPermitted    key = "problem_permitted"
 
 	// The card: what is asked.
 	kAsked               key = "asked"

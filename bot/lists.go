@@ -12,8 +12,11 @@ import (
 	"mysql-recycler/engine"
 )
 
-// listed is how many requests a list shows.
-const listed = 20
+// A list shows the newest requests that its reader may see, of the newest there are.
+const (
+	listed   = 20
+	listedOf = 200
+)
 
 // list shows requests, newest first.
 func (b *Bot) list(ctx context.Context, who asker, filter string) (Message, error) {
@@ -21,17 +24,19 @@ func (b *Bot) list(ctx context.Context, who asker, filter string) (Message, erro
 	if filter == "mine" {
 		arg = who.user.ID
 	}
-	rs, err := b.o.Lists.Requests(ctx, filter, arg, listed+1)
+	rs, err := b.o.Lists.Requests(ctx, filter, arg, listedOf)
 	if err != nil {
 		return Message{}, fmt.Errorf("list requests: %w", err)
 	}
+	rs = b.shownTo(ctx, who.user, rs)
+	rs = rs[:min(listed+1, len(rs))]
 	title := map[string]key{"": kListAll, "mine": kListMine, "pending": kListPending, "running": kListRunning}[filter]
 	return b.table(ctx, who.l, title, nil, rs)
 }
 
 // history shows what was done on a host.
 func (b *Bot) history(ctx context.Context, who asker, host string) (Message, error) {
-	t, err := b.target(who, host)
+	t, err := b.targetFor(ctx, who, approvals.ActLook, host)
 	if err != nil {
 		return Message{}, err
 	}
@@ -95,6 +100,9 @@ func (b *Bot) status(ctx context.Context, who asker, id string) (Message, error)
 	if err != nil {
 		return Message{}, err
 	}
+	if err := b.mayLook(ctx, who, r); err != nil {
+		return Message{}, err
+	}
 	v, err := b.view(ctx, r)
 	if err != nil {
 		return Message{}, err
@@ -104,9 +112,10 @@ func (b *Bot) status(ctx context.Context, who asker, id string) (Message, error)
 
 // top shows where the fleet's bytes are, from the discoveries at hand.
 func (b *Bot) top(ctx context.Context, who asker, name string) (Message, error) {
-	clusters := b.clusters()
+	may := b.looker(ctx, who.user)
+	clusters := slices.DeleteFunc(b.clusters(), func(c string) bool { return !may(c) })
 	if name != "" {
-		t, err := b.target(who, name)
+		t, err := b.targetFor(ctx, who, approvals.ActLook, name)
 		if err != nil {
 			return Message{}, err
 		}

@@ -28,7 +28,7 @@ func (b *Bot) askRetry(ctx context.Context, who asker, line Line) (approvals.Req
 		return r, &engine.Problem{Code: "still_running", Text: r.ID + " still waits for a decision.", Next: "status " + r.ID + " shows it."}
 	case was.Verb == VerbDiscover:
 		was.After = ""
-		t, err := b.target(who, was.Target)
+		t, err := b.targetFor(ctx, who, approvals.ActAsk, was.Target)
 		if err != nil {
 			return r, err
 		}
@@ -49,15 +49,19 @@ func (b *Bot) retry(ctx context.Context, who asker, line Line) error {
 
 // askRest asks for the tables that a request's jobs left undone, selected as its run selected them.
 func (b *Bot) askRest(ctx context.Context, who asker, r approvals.Request, was, line Line) (approvals.Request, error) {
+	was, err := b.runBehind(ctx, was)
+	if err != nil {
+		return r, err
+	}
+	if _, err := b.targetFor(ctx, who, approvals.ActAsk, was.Target); err != nil {
+		return r, err
+	}
 	jobs, err := b.o.Facts.Jobs(ctx, r.ID)
 	if err != nil {
 		return r, fmt.Errorf("read the jobs of %s: %w", r.ID, err)
 	}
 	rest, err := engine.RestOf(r.ID, jobs)
 	if err != nil {
-		return r, err
-	}
-	if was, err = b.runBehind(ctx, was); err != nil {
 		return r, err
 	}
 	p, t, err := b.plan(ctx, who, was, &rest)

@@ -13,7 +13,7 @@ import (
 
 // discover asks for a look at a host or cluster.
 func (b *Bot) discover(ctx context.Context, who asker, line Line) error {
-	t, err := b.target(who, line.Target)
+	t, err := b.targetFor(ctx, who, approvals.ActAsk, line.Target)
 	if err != nil {
 		return err
 	}
@@ -52,6 +52,9 @@ func (b *Bot) run(ctx context.Context, who asker, line Line) error {
 }
 
 func (b *Bot) askRun(ctx context.Context, who asker, line Line) (approvals.Request, error) {
+	if _, err := b.targetFor(ctx, who, approvals.ActAsk, line.Target); err != nil {
+		return approvals.Request{}, err
+	}
 	p, t, err := b.plan(ctx, who, line, nil)
 	if err != nil {
 		return approvals.Request{}, b.offerDiscovery(line, err)
@@ -64,6 +67,9 @@ func (b *Bot) askRun(ctx context.Context, who asker, line Line) (approvals.Reque
 
 // showPlan tells one person what run would do, and asks nobody.
 func (b *Bot) showPlan(ctx context.Context, who asker, line Line) (Message, error) {
+	if _, err := b.targetFor(ctx, who, approvals.ActLook, line.Target); err != nil {
+		return Message{}, err
+	}
 	p, t, err := b.plan(ctx, who, line, nil)
 	if err != nil {
 		return Message{}, b.offerDiscovery(line, err)

@@ -167,9 +167,14 @@ func (b *Bot) changeSchedule(ctx context.Context, who asker, line Line) (Schedul
 	if b.o.Schedules == nil {
 		return Scheduled{}, &engine.Problem{Code: "no_schedules", Text: "There are no schedules here.", Next: "An administrator can switch them on."}
 	}
-	switch pl := line.Plan; pl.Action {
-	case ScheduleAdd:
+	pl := line.Plan
+	if pl.Action == ScheduleAdd {
 		return b.scheduleAdd(ctx, who, line)
+	}
+	if err := b.mayChange(ctx, who, pl.ID); err != nil {
+		return Scheduled{}, err
+	}
+	switch pl.Action {
 	case ScheduleEdit:
 		return b.o.Schedules.Edit(ctx, pl.ID, who.user, func(s *approvals.Schedule) error { return merge(s, line) })
 	default:
@@ -180,7 +185,7 @@ func (b *Bot) changeSchedule(ctx context.Context, who asker, line Line) (Schedul
 // scheduleAdd stores a wish for a host that may be worked on from this channel. The channel it was
 // typed in is where its runs are announced.
 func (b *Bot) scheduleAdd(ctx context.Context, who asker, line Line) (Scheduled, error) {
-	t, err := b.target(who, line.Target)
+	t, err := b.targetFor(ctx, who, approvals.ActSchedule, line.Target)
 	if err != nil {
 		return Scheduled{}, err
 	}
@@ -206,6 +211,9 @@ func (b *Bot) scheduleClick(ctx context.Context, who asker, action, request stri
 	id, is := r.Requester.Schedule()
 	if !is || b.o.Schedules == nil {
 		return Message{}, errForged
+	}
+	if err := b.o.Requests.MayUse(ctx, r.Cluster, approvals.ActSchedule, who.user); err != nil {
+		return Message{}, err
 	}
 	what := ScheduleSkip
 	switch action {
@@ -255,7 +263,8 @@ func (b *Bot) scheduleList(ctx context.Context, who asker) (Message, error) {
 	if err != nil {
 		return Message{}, fmt.Errorf("list schedules: %w", err)
 	}
-	all = slices.DeleteFunc(all, func(x Scheduled) bool { return !b.allowed(who.channel, x.Cluster) })
+	may := b.looker(ctx, who.user)
+	all = slices.DeleteFunc(all, func(x Scheduled) bool { return !b.allowed(who.channel, x.Cluster) || !may(x.Cluster) })
 	m := &builder{l: who.l}
 	m.summary(kScheduleList, nil)
 	m.text(asBold(who.l.say(kScheduleList, nil))...)

@@ -53,6 +53,8 @@ type world struct {
 	whispers []whisper
 	forms    []Form
 	groupErr error
+	group    []string // members of every group
+	commands map[approvals.Act]approvals.People
 	minimum  int
 	settings engine.ClusterSettings
 	glass    approvals.BreakGlass
@@ -75,7 +77,7 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	clock := func() time.Time { return w.now }
 	service := approvals.NewService(approvals.Options{Store: storeOf{w}, Directory: w, NewID: w.newID, Now: clock,
 		Policy: func(string) approvals.Policy {
-			return approvals.Policy{Users: []string{bob.ID, carol.ID, alice.ID}, MinApprovals: w.minimum, BreakGlass: w.glass}
+			return approvals.Policy{Users: []string{bob.ID, carol.ID, alice.ID}, MinApprovals: w.minimum, BreakGlass: w.glass, Commands: w.commands}
 		}, Standing: w.standing, StandingMax: 90 * 24 * time.Hour})
 	o := Options{
 		Targets: w, Facts: w, Lists: w, Wanter: w, Live: liveOf{w}, Outbox: w, Responder: w, Directory: w,
@@ -114,7 +116,7 @@ func (w *world) Person(_ context.Context, _, id string) (approvals.Person, error
 	return approvals.Person{}, fmt.Errorf("no user %s", id)
 }
 
-func (w *world) Members(context.Context, string) ([]string, error) { return nil, w.groupErr }
+func (w *world) Members(context.Context, string) ([]string, error) { return w.group, w.groupErr }
 
 // Targets.
 

@@ -29,6 +29,8 @@ type Cluster struct {
 	Approvers Approvers `yaml:"approvers"`
 	// BreakGlass is for what cannot wait; off while nobody is named.
 	BreakGlass BreakGlass `yaml:"break_glass"`
+	// Commands say who may use which, of those in its channels.
+	Commands Commands `yaml:"commands"`
 	// Rebuild is how tables are rebuilt here.
 	Rebuild Rebuild `yaml:"rebuild"`
 	// Limits hold a job back, or stop it, while a server is busy.
@@ -55,6 +57,27 @@ type BreakGlass struct {
 	// Channel is the id of the channel (C…, G…) where each use is told. Required when anybody is
 	// named.
 	Channel string `yaml:"channel"`
+}
+
+// Commands narrow who may use what on a cluster. Where nobody is named, everybody in its channels may;
+// what else a command asks for, such as being the requester or an approver to stop a job, stays.
+type Commands struct {
+	// Look is plan, top, status, list, history and what the home page shows.
+	Look People `yaml:"look"`
+	// Ask is discover, run and retry; run --break-glass has its own people.
+	Ask People `yaml:"ask"`
+	// Steer is pause, resume, cancel and skip; requesters can always withdraw what nobody decided yet.
+	Steer People `yaml:"steer"`
+	// Schedule is whatever changes a schedule.
+	Schedule People `yaml:"schedule"`
+}
+
+// People are named one by one or in groups; a group that cannot be read has nobody in it.
+type People struct {
+	// Users are member ids (U…, W…).
+	Users []string `yaml:"users"`
+	// Groups are user group ids (S…); their members are read afresh when a command is typed.
+	Groups []string `yaml:"groups"`
 }
 
 // Host is one server.

@@ -85,7 +85,7 @@ func TestDocCommentsTellTheDefaults(t *testing.T) {
 	for _, v := range []any{Defaults(), DefaultCluster(), Defaults().Slack, Defaults().Slack.Digest, Defaults().Storage, Defaults().Storage.Retention, Defaults().Node, Defaults().Log,
 		Defaults().Language, Defaults().Approvals, Defaults().Approvals.Approvers, Defaults().Engine, Defaults().Engine.Cache, Defaults().Schedules, Defaults().API, Defaults().MySQL,
 		Defaults().MySQL.TLS, DefaultCluster().Rebuild, DefaultCluster().Rebuild.Window, DefaultCluster().Limits, DefaultCluster().Policy,
-		DefaultCluster().External, DefaultCluster().BreakGlass, Host{}} {
+		DefaultCluster().External, DefaultCluster().BreakGlass, DefaultCluster().Commands, People{}, Host{}} {
 		values[reflect.TypeOf(v).Name()] = reflect.ValueOf(v)
 	}
 	told := 0

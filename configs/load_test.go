@@ -83,6 +83,7 @@ clusters:
     hosts: [{name: p1}]
     approvers: {users: [U111], min_approvals: 2}
     break_glass: {users: [X1]}
+    commands: {ask: {users: [bob], groups: [S1]}, steer: {groups: [S0123DBAS, S0123DBAS]}, read: {}}
   - name: solo
     channel: C123
     hosts: [{name: s1}]
@@ -97,6 +98,7 @@ clusters:
 		"clusters[0].rebuild.min_gain: expected a size, for example 64MiB, got a number (without a unit or quotes)",
 		`clusters[0].limits.disk_free: "lots" is not a size; write a number with a unit, for example 64MiB or 2GiB`,
 		"clusters[1].policy.allow_primary: expected true or false, got text",
+		"clusters[2].commands.read: unknown key; known here: look, ask, steer, schedule",
 		"Clusters: unknown key; did you mean clusters?",
 		"surprise: unknown key; known here: slack, storage, node, log, language, approvals, engine, api, alerts, schedules, backup, traces, mysql, plugins, clusters",
 		"slack.app_token: is missing; set it in RECYCLER_SLACK_APP_TOKEN, in RECYCLER_SLACK_APP_TOKEN_FILE, or as slack.app_token_file",
@@ -136,6 +138,9 @@ clusters:
 		"clusters[2].approvers: 2 different people must approve, but the users named are 1",
 		`clusters[2].break_glass.users[0]: "X1" is not a member id (U… or W…)`,
 		"clusters[2].break_glass.channel: is missing; each use of break-glass is told there",
+		`clusters[2].commands.ask.users[0]: "bob" is not a member id (U… or W…)`,
+		`clusters[2].commands.ask.groups[0]: "S1" is not a user group id (S…)`,
+		"clusters[2].commands.steer.groups[1]: S0123DBAS is listed twice",
 		"clusters[3].policy.allow_primary: needs approvers.min_approvals of 2 or more",
 		"clusters[1].name: the name shop is already used at clusters[0].name",
 		"clusters[1].hosts[0].name: the name db-1 is already used at clusters[0].hosts[0].name",

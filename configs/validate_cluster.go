@@ -36,6 +36,7 @@ func (c *Cluster) validate(m *mistakes, path string, login MySQL, all Approvers)
 		c.MySQL.validate(m, path+".mysql")
 	}
 	c.BreakGlass.validate(m, path+".break_glass")
+	c.Commands.validate(m, path+".commands")
 	c.Rebuild.validate(m, path+".rebuild")
 	c.Limits.validate(m, path+".limits")
 	if c.HeartbeatTable != "" {
@@ -87,6 +88,16 @@ func (b BreakGlass) validate(m *mistakes, path string) {
 		form(m, path+".channel", b.Channel, channelID, "a channel id (C… or G…)")
 	} else if len(b.Users)+len(b.Groups) > 0 {
 		m.addf(path+".channel", "is missing; each use of break-glass is told there")
+	}
+}
+
+func (c Commands) validate(m *mistakes, path string) {
+	for _, x := range []struct {
+		at string
+		People
+	}{{"look", c.Look}, {"ask", c.Ask}, {"steer", c.Steer}, {"schedule", c.Schedule}} {
+		ids(m, path+"."+x.at+".users", x.Users, userID, "a member id (U… or W…)")
+		ids(m, path+"."+x.at+".groups", x.Groups, groupID, "a user group id (S…)")
 	}
 }
 

@@ -48,7 +48,7 @@ var statuses = map[string]int{
 	"no_schedule": http.StatusNotFound, "no_schedules": http.StatusNotFound, "no_node": http.StatusNotFound, "no_region": http.StatusNotFound,
 	"own_request": http.StatusForbidden, "barred": http.StatusForbidden, "not_approver": http.StatusForbidden,
 	"not_member": http.StatusForbidden, "unknown_person": http.StatusForbidden, "not_requester": http.StatusForbidden,
-	"not_yours_to_stop": http.StatusForbidden, "wrong_channel": http.StatusForbidden,
+	"not_yours_to_stop": http.StatusForbidden, "wrong_channel": http.StatusForbidden, "not_permitted": http.StatusForbidden,
 	"group_unreadable": http.StatusServiceUnavailable,
 	"reason_missing":   http.StatusUnprocessableEntity, "unknown_host": http.StatusUnprocessableEntity,
 	"unknown_target": http.StatusUnprocessableEntity, "ambiguous_host": http.StatusUnprocessableEntity,

@@ -94,6 +94,10 @@ func (t *targets) policy(cluster string) approvals.Policy {
 		Users: a.Users, Groups: a.Groups, MinApprovals: max(a.MinApprovals, 1),
 		Expires: t.config.Approvals.Expires, Discovery: approvals.Discovery(t.config.Approvals.Discovery),
 		BreakGlass: approvals.BreakGlass{Users: cl.BreakGlass.Users, Groups: cl.BreakGlass.Groups, Notice: cl.BreakGlass.Channel},
+		Commands: map[approvals.Act]approvals.People{
+			approvals.ActLook: approvals.People(cl.Commands.Look), approvals.ActAsk: approvals.People(cl.Commands.Ask),
+			approvals.ActSteer: approvals.People(cl.Commands.Steer), approvals.ActSchedule: approvals.People(cl.Commands.Schedule),
+		},
 	}
 }
 

@@ -62,6 +62,9 @@ type Options struct {
 	Log       *zap.Logger
 }
 
+// RemindGroups answers the user group ids to mention when a request on a cluster waits long.
+type RemindGroups func(cluster string) []string
+
 // Tuning holds what tests, the demo and the configuration change. Zero values mean the defaults named here.
 type Tuning struct {
 	Version       string           // of this program, for the version command; "dev"
@@ -75,6 +78,7 @@ type Tuning struct {
 	Quiet         bool             // the last reply of a run names people without telling them
 	Standing      time.Duration    // how long a standing approval is for, as its form proposes it; 30 days
 	StandingMax   time.Duration    // the longest one; 0: there are none
+	RemindGroups  RemindGroups     // whom the first reminder of a request mentions; nil: nobody
 	Now           func() time.Time // time.Now
 	// CampaignLife is how long a run over a cluster waits for a switchover, as configured now; 30 days
 	CampaignLife func() time.Duration

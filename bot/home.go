@@ -163,7 +163,9 @@ func (h *homePage) scheduled(ctx context.Context) error {
 		return fmt.Errorf("list schedules: %w", err)
 	}
 	may := h.looker(ctx, h.user)
-	all = slices.DeleteFunc(all, func(x Scheduled) bool { return x.Next.IsZero() || x.State == approvals.SchedulePaused || !may(x.Cluster) })
+	all = slices.DeleteFunc(all, func(x Scheduled) bool {
+		return x.Next.IsZero() || x.State == approvals.SchedulePaused || !may(x.Cluster)
+	})
 	slices.SortStableFunc(all, func(x, y Scheduled) int { return x.Next.Compare(y.Next) })
 	h.part(kHomeScheduled, kHomeNoneScheduled, len(all), args{"example": code(slash + `schedule add db-prod-3 --cron "0 2 * * sun"`)})
 	for _, x := range all[:min(homeScheduled, len(all))] {

@@ -82,7 +82,7 @@ func (l Locale) count(k key, n int, a args) []Span {
 func fill(t string, a args) []Span {
 	var out []Span
 	add := func(s Span) {
-		if s.Text != "" || s.User != "" || s.Channel != "" || !s.Time.IsZero() || s.Emoji != "" {
+		if s.Text != "" || s.User != "" || s.Group != "" || s.Channel != "" || !s.Time.IsZero() || s.Emoji != "" {
 			out = append(out, s)
 		}
 	}
@@ -123,6 +123,8 @@ func wordsOf(s Span) string {
 			return "@" + s.User
 		}
 		return "@" + s.Text
+	case s.Group != "" && s.Text == "":
+		return "@" + s.Group
 	case s.Channel != "" && s.Text == "":
 		return "#" + s.Channel
 	case !s.Time.IsZero() && s.Text == "":

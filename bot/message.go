@@ -38,7 +38,8 @@ type Span struct {
 	Text    string    `json:"text,omitempty"`
 	Bold    bool      `json:"bold,omitempty"`
 	Code    bool      `json:"code,omitempty"`
-	User    string    `json:"user,omitempty"` // user id: rendered as a mention
+	User    string    `json:"user,omitempty"`  // user id: rendered as a mention
+	Group   string    `json:"group,omitempty"` // user group id: rendered as a mention of everybody in it
 	Channel string    `json:"channel,omitempty"`
 	Time    time.Time `json:"time,omitzero"` // rendered in the reader's time zone; Text is the fallback
 	Link    string    `json:"link,omitempty"`

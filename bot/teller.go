@@ -280,7 +280,8 @@ func (t *Teller) tick(ctx context.Context) (int, error) {
 }
 
 // remind tells in the thread of a request that nobody has decided: after a quarter and after three
-// quarters of its life. The keys are fixed, so a reminder is posted once whoever draws it.
+// quarters of its life. Of those that are due only the last is drawn, so that a process that was away
+// does not post both at once. The keys are fixed: a reminder is posted once whoever draws it.
 func (t *Teller) remind(ctx context.Context) ([]Post, error) {
 	rs, err := t.o.Lists.Requests(ctx, "pending", "", 200)
 	if err != nil {
@@ -289,19 +290,40 @@ func (t *Teller) remind(ctx context.Context) ([]Post, error) {
 	var out []Post
 	now := t.o.Tuning.Now()
 	for _, r := range rs {
-		life := r.Expires.Sub(r.Created)
-		for i, at := range []time.Time{r.Created.Add(life / 4), r.Created.Add(life * 3 / 4)} {
-			if now.Before(at) || !now.Before(r.Expires) {
-				continue
-			}
-			l := t.shared(r.Channel)
-			p := Post{Key: fmt.Sprintf("%s/remind%d", r.ID, i+1), Request: r.ID, Channel: r.Channel, Parent: cardKey(ThreadOf(r))}
-			m := notice(l, kReminder, args{"id": code(r.ID), "target": code(r.Target), "at": when(r.Expires)})
-			if err := p.draw(m); err != nil {
-				return nil, err
-			}
-			out = append(out, p)
+		n := dueReminder(r, now)
+		if n == 0 {
+			continue
 		}
+		p := Post{Key: fmt.Sprintf("%s/remind%d", r.ID, n), Request: r.ID, Channel: r.Channel, Parent: cardKey(ThreadOf(r))}
+		if err := p.draw(t.reminder(r, n == 1)); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
 	}
 	return out, nil
+}
+
+// dueReminder is the number of the last reminder that is due; 0: none is.
+func dueReminder(r approvals.Request, now time.Time) int {
+	life, waited := r.Expires.Sub(r.Created), now.Sub(r.Created)
+	switch {
+	case waited >= life, waited < life/4:
+		return 0
+	case waited < life*3/4:
+		return 1
+	}
+	return 2
+}
+
+// reminder is the words of one. The first mentions the groups that want it; the second pings nobody.
+func (t *Teller) reminder(r approvals.Request, first bool) Message {
+	m := notice(t.shared(r.Channel), kReminder, args{"id": code(r.ID), "target": code(r.Target), "at": when(r.Expires)})
+	if first && t.o.Tuning.RemindGroups != nil {
+		var groups []Span
+		for _, g := range t.o.Tuning.RemindGroups(r.Cluster) {
+			groups = append(groups, Span{Group: g}, plain(" "))
+		}
+		m.Blocks[0].Text = append(groups, m.Blocks[0].Text...)
+	}
+	return m
 }

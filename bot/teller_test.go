@@ -200,6 +200,45 @@ func TestRemindersAndExpiry(t *testing.T) {
 	require.Contains(t, w.thread("R-7QK1/card"), "@alice `R-7QK1` expired")
 }
 
+func TestAfterADowntimeOnlyTheLastReminderIsPosted(t *testing.T) {
+	t.Parallel()
+	groups := []string{"S0123DBAS", "S0456OPS"}
+	w := ready(t, func(o *Options) { o.Tuning.RemindGroups = func(string) []string { return groups } })
+	w.says(alice, "run db-prod-3")
+	w.says(alice, "run db-prod-2")
+	w.tells()
+	born := w.requests[0].Created
+	life := w.requests[0].Expires.Sub(born)
+	reminded := func(at time.Duration) string {
+		t.Helper()
+		w.now = born.Add(at)
+		w.tells()
+		w.tells()
+		return w.thread("R-7QK1/card")
+	}
+	require.Empty(t, reminded(life/4-time.Second))
+	w.now = born.Add(life*3/4 - time.Second) // the process was away
+	const waits = "`R-7QK1` on `db-prod-3` still waits for a decision"
+	first := reminded(life*3/4 - time.Second)
+	require.Equal(t, 1, strings.Count(first, waits))
+	require.Contains(t, first, "> @S0123DBAS @S0456OPS "+waits, "the groups are mentioned on the first")
+	both := reminded(life * 3 / 4)
+	require.Equal(t, 2, strings.Count(both, waits))
+	require.Equal(t, 1, strings.Count(both, "@S0123DBAS"), "and on no other")
+	groups = nil
+	require.Equal(t, both, reminded(life-time.Second), "nothing more follows, and what was posted stays")
+
+	late := newWorld(t, func(o *Options) { o.Tuning.RemindGroups = func(string) []string { return []string{"S0123DBAS"} } })
+	late.says(alice, "discover db-prod-3")
+	late.tells()
+	late.now = late.requests[0].Created.Add(life * 9 / 10)
+	late.tells()
+	require.Equal(t, 1, strings.Count(late.thread("R-7QK1/card"), "still waits for a decision"), "never two at once")
+	late.now = late.requests[0].Expires
+	late.tells()
+	require.Equal(t, 1, strings.Count(late.thread("R-7QK1/card"), "still waits for a decision"))
+}
+
 func TestASupersededPlanSaysWhatMoved(t *testing.T) {
 	t.Parallel()
 	w := ready(t)

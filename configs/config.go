@@ -117,6 +117,9 @@ type Approvals struct {
 	Discovery string `yaml:"discovery"`
 	// Expires is how long a request can be approved. Defaults to "4h".
 	Expires time.Duration `yaml:"expires"`
+	// RemindGroups mentions the approver groups once, in the first reminder that a request waits.
+	// Defaults to false.
+	RemindGroups bool `yaml:"remind_groups" reload:"live"`
 	// Approvers may approve for every cluster that names none of its own.
 	Approvers Approvers `yaml:"approvers"`
 }

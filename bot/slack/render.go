@@ -192,7 +192,7 @@ func (d *drawing) context(spans []bot.Span) {
 // bare says whether spans are nothing but text, which Slack can take without parsing it.
 func bare(spans []bot.Span) bool {
 	for _, sp := range spans {
-		if sp.Bold || sp.Code || sp.User != "" || sp.Channel != "" || !sp.Time.IsZero() || sp.Link != "" || sp.Emoji != "" {
+		if sp.Bold || sp.Code || sp.User != "" || sp.Group != "" || sp.Channel != "" || !sp.Time.IsZero() || sp.Link != "" || sp.Emoji != "" {
 			return false
 		}
 	}

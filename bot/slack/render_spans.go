@@ -20,6 +20,7 @@ const dateFormat = "{date_short_pretty} {time}"
 
 var (
 	userID    = regexp.MustCompile(`^[UW][A-Z0-9]{1,40}$`)
+	groupID   = regexp.MustCompile(`^S[A-Z0-9]{1,40}$`)
 	channelID = regexp.MustCompile(`^[CGD][A-Z0-9]{1,40}$`)
 	emojiName = regexp.MustCompile(`^[a-z0-9_+'-]{1,60}$`)
 )
@@ -71,6 +72,8 @@ func leaf(sp bot.Span, n int) (sdk.RichTextSectionElement, int) {
 	switch {
 	case userID.MatchString(sp.User):
 		return sdk.NewRichTextSectionUserElement(sp.User, nil), entity
+	case groupID.MatchString(sp.Group):
+		return sdk.NewRichTextSectionUserGroupElement(sp.Group), entity
 	case channelID.MatchString(sp.Channel):
 		return sdk.NewRichTextSectionChannelElement(sp.Channel, nil), entity
 	case !sp.Time.IsZero() && drawable(sp.Time):
@@ -91,7 +94,7 @@ func leaf(sp bot.Span, n int) (sdk.RichTextSectionElement, int) {
 
 // plain is a span as bare text: what remains when its target is not valid.
 func plain(sp bot.Span) string {
-	for _, s := range []string{sp.Text, sp.User, sp.Channel, sp.Link} {
+	for _, s := range []string{sp.Text, sp.User, sp.Group, sp.Channel, sp.Link} {
 		if s != "" {
 			return s
 		}
@@ -140,6 +143,8 @@ func inlineSpan(sp bot.Span, n int) string {
 	switch {
 	case userID.MatchString(sp.User):
 		return "<@" + sp.User + ">"
+	case groupID.MatchString(sp.Group):
+		return "<!subteam^" + sp.Group + ">"
 	case channelID.MatchString(sp.Channel):
 		return "<#" + sp.Channel + ">"
 	case !sp.Time.IsZero() && drawable(sp.Time):

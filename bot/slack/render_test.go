@@ -89,6 +89,9 @@ func randomSpans(r *rand.Rand, most int) []bot.Span {
 		switch r.IntN(8) {
 		case 0:
 			sp.User = "U0BOB"
+			if r.IntN(2) == 0 {
+				sp.User, sp.Group = "", "S0DBA"
+			}
 		case 1:
 			sp.Channel = "C0DBOPS"
 		case 2:

@@ -114,7 +114,7 @@ func (a *app) wire() error {
 		Facts: a.stores.facts, Lists: lists{a.stores.facts, recall}, Wanter: a.stores.facts, Live: live, Outbox: a.outbox(),
 		Responder: a.slack, Directory: a.slack, Channels: conf.channels, Changed: a.slack.RefreshHomes, Log: a.log.Named("bot"),
 		Tuning: bot.Tuning{Version: buildVersion(), ProgressEvery: c.Engine.ProgressInterval, Quiet: !c.Slack.TellAtEnd, Digest: digestOf(c, a.stores.facts),
-			CampaignLife: a.campaignLife, Fleet: fleetOf{a.db, a.queue}, Standing: c.Schedules.Standing, StandingMax: c.Schedules.StandingMax},
+			CampaignLife: a.campaignLife, Fleet: fleetOf{a.db, a.queue}, Standing: c.Schedules.Standing, StandingMax: c.Schedules.StandingMax, RemindGroups: conf.remindGroups},
 	})
 	a.slack.Handle(a.bot)
 	a.api, err = a.newAPI(journal, recall, live)

@@ -130,8 +130,25 @@ clusters:
 	c.call(t, "carol", http.MethodPost, "/api/v1/requests/"+r.ID+"/reviews", review, &r)
 	c.ended(t, r.ID)
 
+	c.permitted(t)
 	c.brokenFile(t)
 	c.restartKeys(t)
+}
+
+// permitted narrows who may ask: the next call of everybody else is refused, until the file says otherwise.
+func (c *liveConfig) permitted(t *testing.T) {
+	t.Helper()
+	const own = "hosts: [{name: db-2"
+	c.edit(t, c.swap, own, "commands: {ask: {users: [U0CAROL]}}\n    "+own)
+	p := c.refusal(t, "alice", "/api/v1/requests", `{"command": "discover db-2"}`)
+	require.Equal(t, "not_permitted", p.Code)
+	require.Equal(t, http.StatusForbidden, p.Status)
+	require.Contains(t, p.Detail, "You may not ask for work on db.")
+	c.edit(t, c.swap, "commands: {ask: {users: [U0CAROL]}}\n    ", "")
+	var r api.RequestView
+	c.call(t, "alice", http.MethodPost, "/api/v1/requests", `{"command": "discover db-2"}`, &r)
+	c.call(t, "carol", http.MethodPost, "/api/v1/requests/"+r.ID+"/reviews", fmt.Sprintf(`{"decision": "approve", "digest": %q}`, r.Digest), &r)
+	c.ended(t, r.ID)
 }
 
 // brokenFile puts a file with mistakes in place: nothing changes, and everybody is told.

@@ -102,9 +102,19 @@ func (c *current) disks(cluster, host string) throttle.Outside {
 }
 
 func (c *current) policy(cluster string) approvals.Policy { return c.Load().policy(cluster) }
-func (c *current) region(cluster string) string           { return c.Load().region(cluster) }
-func (c *current) channels() map[string]bot.Channel       { return c.Load().channels }
-func (c *current) cert() *tls.Certificate                 { return c.Load().cert }
+
+// remindGroups are whom the first reminder of a request mentions.
+func (c *current) remindGroups(cluster string) []string {
+	s := c.Load()
+	if !s.config.Approvals.RemindGroups {
+		return nil
+	}
+	return s.policy(cluster).Groups
+}
+
+func (c *current) region(cluster string) string     { return c.Load().region(cluster) }
+func (c *current) channels() map[string]bot.Channel { return c.Load().channels }
+func (c *current) cert() *tls.Certificate           { return c.Load().cert }
 
 // guard is a cluster's guard. A cluster that is not configured has the built-in validators.
 func (c *current) guard(cluster string) *guard.Guard {

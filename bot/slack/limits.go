@@ -198,6 +198,8 @@ func (c *checker) leaf(at string, l node) {
 		c.need(strings.HasPrefix(l.text("url"), "http"), "%s: link %q", at, l.text("url"))
 	case "user":
 		c.need(userID.MatchString(l.text("user_id")), "%s: user %q", at, l.text("user_id"))
+	case "usergroup":
+		c.need(groupID.MatchString(l.text("usergroup_id")), "%s: user group %q", at, l.text("usergroup_id"))
 	case "channel":
 		c.need(channelID.MatchString(l.text("channel_id")), "%s: channel %q", at, l.text("channel_id"))
 	case "emoji":

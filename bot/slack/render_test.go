@@ -28,7 +28,7 @@ func inert(t require.TestingT, s string) {
 }
 
 var (
-	meant = regexp.MustCompile(`<@[UW][A-Z0-9]+>|<!subteam\^S0MEANT>|<#[CGD][A-Z0-9]+>|<!date\^\d+\^\{date_short_pretty\} \{time\}\|[^<>|]+>|<https?://[^<>|]+\|[^<>|]*>`)
+	meant = regexp.MustCompile(`<@[UW][A-Z0-9]+>|<!subteam\^S0DBA>|<#[CGD][A-Z0-9]+>|<!date\^\d+\^\{date_short_pretty\} \{time\}\|[^<>|]+>|<https?://[^<>|]+\|[^<>|]*>`)
 	// An entity is never cut: what is left of one would be found here.
 	entities = regexp.MustCompile(`&(amp|lt|gt);`)
 )
@@ -90,7 +90,7 @@ func randomSpans(r *rand.Rand, most int) []bot.Span {
 		case 0:
 			sp.User = "U0BOB"
 			if r.IntN(2) == 0 {
-				sp.User, sp.Group = "", "S0MEANT"
+				sp.User, sp.Group = "", "S0DBA"
 			}
 		case 1:
 			sp.Channel = "C0DBOPS"
@@ -236,13 +236,13 @@ func TestCardIsDrawnAsMeant(t *testing.T) {
 
 func TestAGroupIsMentioned(t *testing.T) {
 	t.Parallel()
-	m := bot.Message{Summary: "R-7QK2 waits", Blocks: []bot.Block{{Text: []bot.Span{{Group: "S0MEANT"}, {Text: " waits"}}}, {Context: []bot.Span{{Group: "S0MEANT"}, {Text: " waits"}}},
+	m := bot.Message{Summary: "R-7QK2 waits", Blocks: []bot.Block{{Text: []bot.Span{{Group: "S0DBA"}, {Text: " waits"}}}, {Context: []bot.Span{{Group: "S0DBA"}, {Text: " waits"}}},
 		{Text: []bot.Span{{Group: "S0> <!channel"}}}}}
 	within(t, m)
 	_, blocks := draw(m)
 	raw, err := json.Marshal(blocks)
 	require.NoError(t, err)
-	require.Contains(t, string(raw), `{"type":"usergroup","usergroup_id":"S0MEANT"}`)
+	require.Contains(t, string(raw), `{"type":"usergroup","usergroup_id":"S0DBA"}`)
 	require.Equal(t, 1, strings.Count(string(raw), `"usergroup_id"`), "what is no id is text")
 }
 

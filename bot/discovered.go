@@ -52,17 +52,17 @@ func (d *draft) discovered(ctx context.Context, s *scene) ([]Post, error) {
 // offer adds a button that asks for the run it suggests.
 func foundMessage(l Locale, d engine.Discovery, offer bool) Message {
 	b := &builder{l: l}
-	var rows []found
+	var rows []Reclaimable
 	var total int64
 	for _, h := range d.Hosts {
 		for _, t := range h.Tables {
 			if t.Gain() > 0 && worth(t) {
-				rows = append(rows, found{TableReport: t, host: h.Name})
+				rows = append(rows, Reclaimable{TableReport: t, Cluster: d.Cluster, Host: h.Name, Seen: d.At})
 				total += t.Gain()
 			}
 		}
 	}
-	slices.SortStableFunc(rows, func(x, y found) int { return cmp.Compare(y.Gain(), x.Gain()) })
+	slices.SortStableFunc(rows, func(x, y Reclaimable) int { return cmp.Compare(y.Gain(), x.Gain()) })
 	a := args{"target": code(d.Target), "n": plainInt(len(d.Topology.Instances)), "cluster": code(d.Cluster), "gain": bold(bytesOf(total)),
 		"tables": plainInt(len(rows))}
 	b.summary(kFoundSummary, a)
@@ -92,12 +92,12 @@ func mapMessage(l Locale, d engine.Discovery) (Message, error) {
 }
 
 // foundTable lists tables with the prediction and its range.
-func foundTable(l Locale, rows []found, many bool) Table {
+func foundTable(l Locale, rows []Reclaimable, many bool) Table {
 	t := Table{Header: l.cells(kColTable, kColSize, kColAfter, kColGain, kColShare), Right: []bool{1: true, 2: true, 3: true, 4: true}}
 	for _, r := range rows {
 		name := r.Schema + "." + r.Name
 		if many {
-			name = r.host + ": " + name
+			name = r.Host + ": " + name
 		}
 		t.Rows = append(t.Rows, []string{name, bytesOf(r.FileBytes), bytesOf(r.Prediction.Bytes), bytesOf(r.Gain()),
 			percent(share(r.Gain(), r.FileBytes))})
@@ -142,10 +142,10 @@ func treeText(t topology.Topology) string {
 }
 
 // runnable is the host to offer a run on: the one that gives back most and that nothing protects.
-func runnable(d engine.Discovery, rows []found) string {
+func runnable(d engine.Discovery, rows []Reclaimable) string {
 	for _, r := range rows {
 		for _, h := range d.Hosts {
-			if h.Name == r.host && !h.Verdict.Known() {
+			if h.Name == r.Host && !h.Verdict.Known() {
 				return h.Name
 			}
 		}

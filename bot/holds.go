@@ -109,7 +109,7 @@ func (b *Bot) worked(nodes []Node, name string) []string {
 		}
 	}
 	if len(works) == 0 {
-		return b.clusters()
+		return b.Clusters()
 	}
 	all := b.regions()
 	var clusters []string

@@ -113,7 +113,7 @@ func (b *Bot) status(ctx context.Context, who asker, id string) (Message, error)
 // top shows where the fleet's bytes are, from the discoveries at hand.
 func (b *Bot) top(ctx context.Context, who asker, name string) (Message, error) {
 	may := b.looker(ctx, who.user)
-	clusters := slices.DeleteFunc(b.clusters(), func(c string) bool { return !may(c) })
+	clusters := slices.DeleteFunc(b.Clusters(), func(c string) bool { return !may(c) })
 	if name != "" {
 		t, err := b.targetFor(ctx, who, approvals.ActLook, name)
 		if err != nil {
@@ -136,25 +136,18 @@ func (b *Bot) top(ctx context.Context, who asker, name string) (Message, error) 
 	var total int64
 	for _, r := range rows {
 		total += r.Gain()
-		t.Rows = append(t.Rows, []string{r.host, r.Schema + "." + r.Name, bytesOf(r.FileBytes), bytesOf(r.Gain()),
-			percent(share(r.Gain(), r.FileBytes)), who.l.span(b.o.Tuning.Now().Sub(r.seen.At))})
+		t.Rows = append(t.Rows, []string{r.Host, r.Schema + "." + r.Name, bytesOf(r.FileBytes), bytesOf(r.Gain()),
+			percent(share(r.Gain(), r.FileBytes)), who.l.span(b.o.Tuning.Now().Sub(r.Seen))})
 	}
 	m.say(kTopTotal, args{"bytes": bold(bytesOf(total)), "n": plainInt(len(rows))})
 	m.table(t, 25, kMoreTables)
 	return m.m, nil
 }
 
-// found is a table of a host in a discovery.
-type found struct {
-	engine.TableReport
-	host string
-	seen engine.Discovery
-}
-
 // reclaimable lists tables that would give something back, biggest gain first. Each host counts
 // once, from the newest discovery that looked at its tables.
-func (b *Bot) reclaimable(ctx context.Context, clusters []string, only string) ([]found, error) {
-	var out []found
+func (b *Bot) reclaimable(ctx context.Context, clusters []string, only string) ([]Reclaimable, error) {
+	var out []Reclaimable
 	for _, n := range b.o.Targets.Names() {
 		t, err := b.o.Targets.Find(n)
 		if err != nil || t.Host.Name == "" || !slices.Contains(clusters, t.Cluster) {
@@ -176,13 +169,13 @@ func (b *Bot) reclaimable(ctx context.Context, clusters []string, only string) (
 		}
 		for _, h := range d.Hosts {
 			for _, tb := range h.Tables {
-				if h.Name == t.Host.Name && tb.Gain() > 0 && worth(tb) && !done[tb.Schema+"."+tb.Name] {
-					out = append(out, found{TableReport: tb, host: h.Name, seen: d})
+				if h.Name == t.Host.Name && tb.Gain() > 0 && worth(tb) && !done[tb.Key()] {
+					out = append(out, Reclaimable{TableReport: tb, Cluster: d.Cluster, Host: h.Name, Seen: d.At})
 				}
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(x, y found) int { return cmp.Compare(y.Gain(), x.Gain()) })
+	slices.SortStableFunc(out, func(x, y Reclaimable) int { return cmp.Compare(y.Gain(), x.Gain()) })
 	return out, nil
 }
 

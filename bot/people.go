@@ -94,7 +94,7 @@ func (b *Bot) whoami(ctx context.Context, who asker) (Message, error) {
 	m.summary(kWhoami, args{"user": mention(who.user), "id": code(who.user.ID)})
 	m.say(kWhoami, args{"user": mention(who.user), "id": code(who.user.ID)})
 	var may, not []string
-	for _, c := range b.clusters() {
+	for _, c := range b.Clusters() {
 		set, err := b.o.Requests.Approvers(ctx, c)
 		if err == nil && slices.Contains(set, who.user.ID) {
 			may = append(may, c)
@@ -112,8 +112,8 @@ func (b *Bot) whoami(ctx context.Context, who asker) (Message, error) {
 	return m.m, nil
 }
 
-// clusters lists the configured clusters, sorted.
-func (b *Bot) clusters() []string {
+// Clusters are the names of the configured clusters, sorted.
+func (b *Bot) Clusters() []string {
 	var out []string
 	for _, n := range b.o.Targets.Names() {
 		if t, err := b.o.Targets.Find(n); err == nil && !slices.Contains(out, t.Cluster) {

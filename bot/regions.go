@@ -46,7 +46,7 @@ var regionActions = []string{"pause", "resume"}
 // regions are the configured regions with their clusters. Clusters without one have the region -.
 func (b *Bot) regions() map[string][]string {
 	all := map[string][]string{}
-	for _, c := range b.clusters() {
+	for _, c := range b.Clusters() {
 		region := b.regionOf(c)
 		all[region] = append(all[region], c)
 	}

@@ -101,10 +101,9 @@ func (s *Server) listTables(ctx context.Context, in *listTables) (*struct{ Body 
 	if len(rows) > in.Limit {
 		rows, out.Next = rows[:in.Limit], in.Offset+in.Limit
 	}
-	for _, r := range rows {
-		t := r.Table
-		out.Items = append(out.Items, TableView{Cluster: r.Cluster, Host: r.Host, Table: t.Schema + "." + t.Name, Bytes: t.FileBytes,
-			PredictedBytes: t.FileBytes - t.Gain(), GainBytes: t.Gain(), Method: string(t.Method.Kind), Seen: r.Seen.UTC()})
+	for _, t := range rows {
+		out.Items = append(out.Items, TableView{Cluster: t.Cluster, Host: t.Host, Table: t.Key(), Bytes: t.FileBytes,
+			PredictedBytes: t.FileBytes - t.Gain(), GainBytes: t.Gain(), Method: string(t.Method.Kind), Seen: t.Seen.UTC()})
 	}
 	return &struct{ Body TableList }{out}, nil
 }

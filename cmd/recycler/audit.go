@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"mysql-recycler/storage"
 )
@@ -88,7 +87,7 @@ func withAudit(ctx context.Context, path string, look func(*storage.Audit) error
 	if !there {
 		return errors.New("there is no database yet at storage.url; serve makes it")
 	}
-	db, err := storage.Open(ctx, cfg.Storage.URL.Reveal(), zap.NewNop(), storage.WithProgram(buildVersion()))
+	db, err := openDB(ctx, cfg.Storage.URL.Reveal())
 	if err != nil {
 		return err
 	}

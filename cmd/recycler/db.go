@@ -128,6 +128,36 @@ func openDB(ctx context.Context, url string) (*storage.DB, error) {
 	return storage.Open(ctx, url, zap.NewNop(), storage.WithProgram(buildVersion()))
 }
 
+// withDB opens the database of a configuration for f, and closes it.
+func withDB(ctx context.Context, path string, f func(*storage.DB) error) (err error) {
+	cfg, err := configs.Load(path, os.Environ())
+	if err != nil {
+		return &usageError{err}
+	}
+	db, err := openDB(ctx, cfg.Storage.URL.Reveal())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return f(db)
+}
+
+// errSchema refuses a database that another version of the program made.
+var errSchema = errors.New("the schema of the database is not this program's: see recycler db status")
+
+// openCurrent opens a database that is there and has this program's schema: a look migrates nothing
+// beneath a server.
+func openCurrent(ctx context.Context, c configs.Storage) (*storage.DB, error) {
+	s, err := look(ctx, c)
+	if err == nil && s.Schema != s.Known {
+		err = errSchema
+	}
+	if err != nil {
+		return nil, err
+	}
+	return openDB(ctx, c.URL.Reveal())
+}
+
 func dbCopy() *cobra.Command {
 	var path, to, toFile string
 	c := &cobra.Command{

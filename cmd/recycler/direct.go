@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -68,19 +67,6 @@ func (d *direct) open(c *cobra.Command, kind, line string, may func(configs.Conf
 		return nil, nil, errors.Join(err, db.Close())
 	}
 	return newCurrent(first, zap.NewNop()), db, nil
-}
-
-// openCurrent opens a database that is there and has this program's schema: a look migrates nothing
-// beneath a server.
-func openCurrent(ctx context.Context, c configs.Storage) (*storage.DB, error) {
-	s, err := look(ctx, c)
-	if err == nil && s.Schema != s.Known {
-		err = errSchema
-	}
-	if err != nil {
-		return nil, err
-	}
-	return openDB(ctx, c.URL.Reveal())
 }
 
 // discover looks at a cluster from here.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"mysql-recycler/bot/slack"
@@ -111,7 +110,7 @@ func (d *doctor) storage(ctx context.Context, cfg configs.Config, path string) {
 		d.line(good, "storage", "not made yet; serve makes it", "")
 		return
 	}
-	db, err := storage.Open(ctx, cfg.Storage.URL.Reveal(), zap.NewNop(), storage.WithProgram(buildVersion()))
+	db, err := openDB(ctx, cfg.Storage.URL.Reveal())
 	if err != nil {
 		d.fail("storage", err)
 		return

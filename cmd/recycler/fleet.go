@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -99,12 +97,12 @@ func nodesList() *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Short: "Print the nodes, and what holds work back", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withFleet(c.Context(), path, func(db *storage.DB, _ *queue.Queue) error {
-				nodes, err := storage.NewNodes(db).All(c.Context())
+			return withFleet(c.Context(), path, func(f fleetOf) error {
+				nodes, err := storage.NewNodes(f.db).All(c.Context())
 				if err != nil {
 					return err
 				}
-				holds, err := storage.NewHolds(db).All(c.Context())
+				holds, err := storage.NewHolds(f.db).All(c.Context())
 				if err != nil {
 					return err
 				}
@@ -149,8 +147,8 @@ func drainNode() *cobra.Command {
 	c := &cobra.Command{
 		Use: "drain NODE", Short: "Let a node take no work and hand over what it runs", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withFleet(c.Context(), path, func(db *storage.DB, _ *queue.Queue) error {
-				known, err := aliveNode(c.Context(), db, args[0])
+			return withFleet(c.Context(), path, func(f fleetOf) error {
+				known, err := aliveNode(c.Context(), f.db, args[0])
 				if err != nil {
 					return err
 				}
@@ -158,10 +156,10 @@ func drainNode() *cobra.Command {
 					return fmt.Errorf("no node %s is alive; recycler nodes list shows them", args[0])
 				}
 				h := storage.Hold{Kind: storage.HoldNode, Name: args[0], By: operator(), Reason: reason}
-				if _, err := holdNode(c.Context(), db, h, true); err != nil {
+				if _, err := holdNode(c.Context(), f.db, h, true); err != nil {
 					return err
 				}
-				if err := drained(c.Context(), db, args[0], wait); err != nil {
+				if err := drained(c.Context(), f.db, args[0], wait); err != nil {
 					return err
 				}
 				_, err = fmt.Fprintf(c.OutOrStdout(), "%s is drained: nothing runs on it; it can be stopped\n", args[0])
@@ -226,8 +224,8 @@ func undrainNode() *cobra.Command {
 	c := &cobra.Command{
 		Use: "undrain NODE", Short: "Let a node take work again", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withFleet(c.Context(), path, func(db *storage.DB, _ *queue.Queue) error {
-				news, err := holdNode(c.Context(), db, storage.Hold{Kind: storage.HoldNode, Name: args[0], By: operator()}, false)
+			return withFleet(c.Context(), path, func(f fleetOf) error {
+				news, err := holdNode(c.Context(), f.db, storage.Hold{Kind: storage.HoldNode, Name: args[0], By: operator()}, false)
 				if err == nil && !news {
 					err = fmt.Errorf("%s is not drained", args[0])
 				}
@@ -247,19 +245,12 @@ func undrainNode() *cobra.Command {
 func operator() approvals.Actor { return approvals.Actor{ID: "os:" + systemUser(), Name: systemUser()} }
 
 // withFleet opens the database of a configuration, with a queue that works nothing.
-func withFleet(ctx context.Context, path string, f func(*storage.DB, *queue.Queue) error) (err error) {
-	cfg, err := configs.Load(path, os.Environ())
-	if err != nil {
-		return &usageError{err}
-	}
-	db, err := openDB(ctx, cfg.Storage.URL.Reveal())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	q, err := queue.New(db, nil, queue.Options{}, zap.NewNop())
-	if err != nil {
-		return err
-	}
-	return f(db, q)
+func withFleet(ctx context.Context, path string, f func(fleetOf) error) error {
+	return withDB(ctx, path, func(db *storage.DB) error {
+		q, err := queue.New(db, nil, queue.Options{}, zap.NewNop())
+		if err != nil {
+			return err
+		}
+		return f(fleetOf{db: db, queue: q})
+	})
 }

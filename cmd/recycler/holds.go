@@ -49,11 +49,16 @@ func (f fleetOf) Paused(ctx context.Context) ([]bot.PausedRegion, error) {
 
 // HoldRegion implements bot.Fleet.
 func (f fleetOf) HoldRegion(ctx context.Context, region string, by approvals.Actor, paused bool) (bool, error) {
+	return f.holdRegion(ctx, region, by, "", paused)
+}
+
+// holdRegion pauses a region, by its name for people, or ends that; news is false when it was so before.
+func (f fleetOf) holdRegion(ctx context.Context, region string, by approvals.Actor, reason string, paused bool) (news bool, err error) {
 	if region == shownRegion("") {
 		region = ""
 	}
 	if paused {
-		return f.queue.PauseRegion(ctx, region, by, "")
+		return f.queue.PauseRegion(ctx, region, by, reason)
 	}
 	return f.queue.ResumeRegion(ctx, region, by)
 }

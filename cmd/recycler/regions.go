@@ -8,8 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mysql-recycler/configs"
-	"mysql-recycler/storage"
-	"mysql-recycler/storage/queue"
 )
 
 func regionsCommand() *cobra.Command {
@@ -35,16 +33,8 @@ func regionChange(verb, means string) *cobra.Command {
 			if !slices.ContainsFunc(cfg.Clusters, func(cl configs.Cluster) bool { return shownRegion(cl.Region) == region }) {
 				return &usageError{fmt.Errorf("no cluster of the configuration is in the region %q", region)}
 			}
-			if region == shownRegion("") {
-				region = ""
-			}
-			return withFleet(c.Context(), path, func(_ *storage.DB, q *queue.Queue) (err error) {
-				var news bool
-				if verb == "pause" {
-					news, err = q.PauseRegion(c.Context(), region, operator(), reason)
-				} else {
-					news, err = q.ResumeRegion(c.Context(), region, operator())
-				}
+			return withFleet(c.Context(), path, func(f fleetOf) error {
+				news, err := f.holdRegion(c.Context(), region, operator(), reason, verb == "pause")
 				if err != nil {
 					return err
 				}

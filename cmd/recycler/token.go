@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/user"
 	"regexp"
 	"slices"
@@ -14,10 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"mysql-recycler/bot/api"
-	"mysql-recycler/configs"
 	"mysql-recycler/storage"
 )
 
@@ -149,17 +146,8 @@ func tokenRevokeCommand() *cobra.Command {
 }
 
 // withTokens opens the database of a configuration.
-func withTokens(ctx context.Context, path string, f func(*storage.Tokens) error) (err error) {
-	cfg, err := configs.Load(path, os.Environ())
-	if err != nil {
-		return &usageError{err}
-	}
-	db, err := storage.Open(ctx, cfg.Storage.URL.Reveal(), zap.NewNop(), storage.WithProgram(buildVersion()))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	return f(storage.NewTokens(db))
+func withTokens(ctx context.Context, path string, f func(*storage.Tokens) error) error {
+	return withDB(ctx, path, func(db *storage.DB) error { return f(storage.NewTokens(db)) })
 }
 
 // systemUser is who runs the command, as the operating system says.

@@ -76,22 +76,11 @@ func lastSeen(ctx context.Context, c configs.Config, cluster string) (engine.Dis
 	return d, errors.Join(err, closeStore())
 }
 
-// errSchema refuses a database that another version of the program made.
-var errSchema = errors.New("the schema of the database is not this program's: see recycler db status")
-
 // openSeen opens the database for reading; one that cannot be opened is a store that never answers.
 func openSeen(ctx context.Context, c configs.Config) (engine.RecallStore, func() error) {
-	none := func() error { return nil }
-	s, err := look(ctx, c.Storage)
-	if err == nil && s.Schema != s.Known {
-		err = errSchema
-	}
+	db, err := openCurrent(ctx, c.Storage)
 	if err != nil {
-		return away{err}, none
-	}
-	db, err := storage.Open(ctx, c.Storage.URL.Reveal(), zap.NewNop())
-	if err != nil {
-		return away{err}, none
+		return away{err}, func() error { return nil }
 	}
 	return storage.NewJournal(db), db.Close
 }

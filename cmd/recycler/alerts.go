@@ -51,42 +51,19 @@ type Alert struct {
 }
 
 func (a *alerter) run(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		if err := a.tell(ctx); err != nil && ctx.Err() == nil {
-			a.log.Error("alerts not told", zap.Error(err))
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	log := logReader{name: alertsReader, facts: a.facts, outbox: a.outbox}
+	every(ctx, readEvery, func(ctx context.Context) error { return log.read(ctx, a.tell) }, a.log.Error, "alerts not told")
+	return nil
 }
 
-// tell tells what is new, in order.
-func (a *alerter) tell(ctx context.Context) error {
-	seq, err := a.facts.Cursor(ctx, alertsReader)
-	if err != nil {
-		return err
+// tell tells an event that is an alert.
+func (a *alerter) tell(ctx context.Context, e engine.Event) (told bool, err error) {
+	al, ok := alertOf(e)
+	if !ok {
+		return false, nil
 	}
-	events, err := a.facts.EventsAfter(ctx, seq, 200)
-	if err != nil || len(events) == 0 {
-		return err
-	}
-	for _, e := range events {
-		if al, ok := alertOf(e); ok {
-			a.log.Error("alert", zap.String("kind", string(al.Alert)), zap.String("job", al.Job), zap.String("sentence", al.Sentence))
-			if err := a.post(ctx, al); err != nil {
-				return err
-			}
-		}
-		if err := a.outbox.Put(ctx, alertsReader, e.Seq, nil); err != nil {
-			return err
-		}
-	}
-	return nil
+	a.log.Error("alert", zap.String("kind", string(al.Alert)), zap.String("job", al.Job), zap.String("sentence", al.Sentence))
+	return true, a.post(ctx, al)
 }
 
 // alertOf says whether a fact is an alert, and its sentence.

@@ -169,37 +169,20 @@ func (a *app) close() error { return a.db.Close() }
 
 // housekeeping ends requests nobody decided in time.
 func (a *app) housekeeping(ctx context.Context) error {
-	tick := time.NewTicker(2 * time.Second)
-	defer tick.Stop()
-	for {
-		if err := a.expire(ctx); err != nil && ctx.Err() == nil {
-			a.log.Error("requests not expired", zap.Error(err))
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	every(ctx, expireEvery, a.expire, a.log.Error, "requests not expired")
+	return nil
 }
+
+// expireEvery is the time between two looks for requests whose time is over.
+const expireEvery = 2 * time.Second
 
 // sweepEvery is the time between two tries to put back settings that ended jobs left on servers.
 const sweepEvery = time.Minute
 
 // sweeping restores what ended jobs left changed on servers, at the start and then every minute.
 func (a *app) sweeping(ctx context.Context) error {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		if err := a.dispatcher.Sweep(ctx); err != nil && ctx.Err() == nil {
-			a.log.Error("settings of ended jobs not restored", zap.Error(err))
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	every(ctx, sweepEvery, a.dispatcher.Sweep, a.log.Error, "settings of ended jobs not restored")
+	return nil
 }
 
 func (a *app) expire(ctx context.Context) error {

@@ -37,19 +37,9 @@ type campaigns struct {
 const campaignEvery = 5 * time.Minute
 
 // run looks now and then until ctx ends.
-func (c *campaigns) run(ctx context.Context, every time.Duration) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if err := c.round(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			c.log.Warn("campaigns", zap.Error(err))
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+func (c *campaigns) run(ctx context.Context) error {
+	every(ctx, campaignEvery, func(ctx context.Context) error { return c.round(ctx, time.Now()) }, c.log.Warn, "campaigns")
+	return nil
 }
 
 // round brings every open campaign forward. One that fails does not hold the others up.

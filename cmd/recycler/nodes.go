@@ -223,7 +223,7 @@ func (a *app) chat(ctx context.Context) error {
 	g.Go(func() error { return a.alerter().run(ctx) })
 	g.Go(func() error { return a.keepBackups(ctx) })
 	g.Go(func() error { return a.tracing(ctx) })
-	g.Go(func() error { return a.campaigns().run(ctx, campaignEvery) })
+	g.Go(func() error { return a.campaigns().run(ctx) })
 	return g.Wait()
 }
 

@@ -75,42 +75,24 @@ func (t *tracer) run(ctx context.Context) error {
 			t.log.Warn("the exporter of traces did not end", zap.Error(err))
 		}
 	}()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		if err := t.tell(ctx); err != nil && ctx.Err() == nil {
-			t.log.Error("traces not sent", zap.Error(err))
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	log := logReader{name: tracesReader, facts: t.facts, outbox: t.outbox}
+	every(ctx, readEvery, func(ctx context.Context) error { return log.read(ctx, t.tell) }, t.log.Error, "traces not sent")
+	return nil
 }
 
-// tell sends what ended since, in order.
-func (t *tracer) tell(ctx context.Context) error {
-	seq, err := t.facts.Cursor(ctx, tracesReader)
-	if err != nil {
-		return err
-	}
-	events, err := t.facts.EventsAfter(ctx, seq, 200)
-	if err != nil || len(events) == 0 {
-		return err
-	}
-	for _, e := range events {
-		switch e.Kind {
-		case engine.EventJobCompleted, engine.EventJobFailed, engine.EventJobCancelled, engine.EventJobRefused:
-			j, err := t.jobs(ctx, e.JobID)
-			if err != nil {
-				return err
-			}
-			t.send(ctx, j)
-		default: // of a job that goes on, or of none
+// tell sends the job that an event says has ended.
+func (t *tracer) tell(ctx context.Context, e engine.Event) (sent bool, err error) {
+	switch e.Kind {
+	case engine.EventJobCompleted, engine.EventJobFailed, engine.EventJobCancelled, engine.EventJobRefused:
+		j, err := t.jobs(ctx, e.JobID)
+		if err != nil {
+			return false, err
 		}
+		t.send(ctx, j)
+		return true, nil
+	default: // of a job that goes on, or of none
+		return false, nil
 	}
-	return t.outbox.Put(ctx, tracesReader, events[len(events)-1].Seq, nil)
 }
 
 // send makes the spans of a job that has ended. All parts of the trace are exported as they end,

@@ -123,14 +123,14 @@ func TestMigrationRefusesUnderWorkers(t *testing.T) {
 	older(t, path)
 	lock, err := openLock(path)
 	require.NoError(t, err)
-	require.NoError(t, lock.wait(t.Context(), 1 /* LOCK_SH */))
+	require.NoError(t, lock.Wait(t.Context(), 1 /* LOCK_SH */))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	_, err = Open(ctx, "sqlite://"+path, zap.NewNop())
 	var p *engine.Problem
 	require.ErrorAs(t, err, &p)
 	require.Equal(t, "database_in_use", p.Code)
-	require.NoError(t, lock.close())
+	require.NoError(t, lock.Close())
 	openFile(t, path)
 }
 

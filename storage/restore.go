@@ -16,6 +16,7 @@ import (
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
+	"mysql-recycler/storage/files"
 )
 
 // SQLiteURL is the URL of a SQLite file.
@@ -196,8 +197,8 @@ func Replace(ctx context.Context, db *DB, url string) (old string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, l.close()) }()
-	if err := l.try(syscall.LOCK_EX); err != nil {
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if err := l.Try(syscall.LOCK_EX); err != nil {
 		return "", inUse(err)
 	}
 	return replaceFile(ctx, db, path)
@@ -255,7 +256,7 @@ func replaceFile(ctx context.Context, db *DB, path string) (old string, err erro
 	if err := os.Rename(fresh, path); err != nil {
 		return old, err
 	}
-	return old, syncPath(filepath.Dir(path))
+	return old, files.Sync(filepath.Dir(path))
 }
 
 // makeFile writes what db holds to a new file, whole on disk and without a log beside it.
@@ -271,7 +272,7 @@ func makeFile(ctx context.Context, db *DB, path string) error {
 	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
 		return errors.New("the new file was not written out")
 	}
-	return syncPath(path)
+	return files.Sync(path)
 }
 
 // setLogAside moves what is left of the old file's log: SQLite would play it into the new file.
@@ -283,13 +284,4 @@ func setLogAside(path, old string) error {
 		}
 	}
 	return nil
-}
-
-// syncPath writes a file or a folder out.
-func syncPath(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -43,10 +43,10 @@ func (s *sqlite) migrateAlone(ctx context.Context, m *migration) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = lock.close() }() // nothing was written to it
+	defer func() { _ = lock.Close() }() // nothing was written to it
 	wait, cancel := context.WithTimeout(ctx, migrateWait)
 	defer cancel()
-	if err := lock.wait(wait, syscall.LOCK_EX); err != nil {
+	if err := lock.Wait(wait, syscall.LOCK_EX); err != nil {
 		// Whoever held it may have migrated and gone on to work.
 		if pending, perr := m.pending(ctx); perr == nil && !pending {
 			return nil // the wait was in vain, and there is nothing left to wait for

@@ -37,6 +37,7 @@ var mayImport = []struct {
 	{"storage", []string{"approvals", "engine/…", "storage/…"}},
 	{"storage/queue", []string{"approvals", "engine/…", "storage/…"}},
 	{"storage/pgtest", nil},
+	{"storage/files", nil},
 	{"storage/backup", []string{"approvals", "engine/…", "storage/…"}},
 	{"engine", []string{"engine/…"}},
 	{"engine/mysqltest/…", []string{"engine/mysqltest/…"}},

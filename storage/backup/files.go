@@ -7,32 +7,20 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
-)
 
-// lockPoll is how often a busy lock is tried again.
-const lockPoll = 50 * time.Millisecond
+	"mysql-recycler/storage/files"
+)
 
 // lock waits until no other process holds the file; the kernel drops it with the process.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	l, err := files.OpenLock(path)
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil // nothing was written to it
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("wait for another backup: %w", ctx.Err()), f.Close())
-		case <-time.After(lockPoll):
-		}
+	if err := l.Wait(ctx, syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("wait for another backup: %w", err), l.Close())
 	}
+	return func() { _ = l.Close() }, nil // nothing was written to it
 }
 
 // Names that begin the folders with a plain copy. One that is being made has its name before it
@@ -75,24 +63,12 @@ func scratch() (dir string, done func(), err error) {
 // removeIfDead removes a scratch folder whose process is gone. One without a lock was being removed
 // when its process died, for each has its lock before its name. One of another user is left.
 func removeIfDead(dir string) {
-	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_RDWR, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		_ = os.RemoveAll(dir) // the next one tries again
-	}
+	l, err := files.OpenLock(filepath.Join(dir, ".lock"))
 	if err != nil {
 		return
 	}
-	defer func() { _ = f.Close() }() // nothing was written to it
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+	defer func() { _ = l.Close() }() // nothing was written to it
+	if l.Try(syscall.LOCK_EX) == nil {
 		_ = os.RemoveAll(dir) // the next one tries again
 	}
-}
-
-// syncDir makes a rename in a folder survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

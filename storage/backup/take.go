@@ -19,6 +19,7 @@ import (
 	"filippo.io/age"
 
 	"mysql-recycler/storage"
+	"mysql-recycler/storage/files"
 )
 
 // format is the version of the file's layout.
@@ -185,7 +186,7 @@ func writeFile(ctx context.Context, path string, m Manifest, state string, to []
 	if err := os.Rename(tmp, path); err != nil {
 		return 0, err
 	}
-	return info.Size(), syncDir(filepath.Dir(path))
+	return info.Size(), files.Sync(filepath.Dir(path))
 }
 
 // seal writes the members, packed and encrypted.

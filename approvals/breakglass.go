@@ -121,15 +121,19 @@ func (s *Service) deciders(ctx context.Context, r Request, p Policy) ([]string, 
 	return s.people(ctx, r.Cluster, users, groups)
 }
 
-// people lists users and the members of groups, sorted. A group that cannot be read makes the whole
-// set unknown.
+// people lists who may approve work on a cluster. A group that cannot be read makes the whole set unknown.
 func (s *Service) people(ctx context.Context, cluster string, users, groups []string) ([]string, error) {
+	return s.members(ctx, users, groups, "I could not read who may approve work on "+cluster+", so nobody may right now.")
+}
+
+// members lists users and the members of groups, sorted. A group that cannot be read is the
+// *engine.Problem group_unreadable with the sentence given.
+func (s *Service) members(ctx context.Context, users, groups []string, unread string) ([]string, error) {
 	set := slices.Clone(users)
 	for _, g := range groups {
 		m, err := s.o.Directory.Members(ctx, g)
 		if err != nil {
-			return nil, &engine.Problem{Code: "group_unreadable", Err: err,
-				Text: "I could not read who may approve work on " + cluster + ", so nobody may right now.",
+			return nil, &engine.Problem{Code: "group_unreadable", Err: err, Text: unread,
 				Next: "Try again in a minute; an administrator can check the bot's usergroups:read scope."}
 		}
 		set = append(set, m...)

@@ -77,17 +77,11 @@ func (s *Service) users(ctx context.Context, p Policy, cluster string, act Act, 
 	if slices.Contains(named.Users, by.ID) {
 		return named.Users, nil
 	}
-	set := slices.Clone(named.Users)
-	for _, g := range named.Groups {
-		m, err := s.o.Directory.Members(ctx, g)
-		if err != nil {
-			return nil, &engine.Problem{Code: "group_unreadable", Err: err, Text: "I could not read who may " + wordOf(act) + " " + cluster + ", so only people named one by one may right now.",
-				Next: "Try again in a minute; an administrator can check the bot's usergroups:read scope."}
-		}
-		set = append(set, m...)
+	set, err := s.members(ctx, named.Users, named.Groups, "I could not read who may "+wordOf(act)+" "+cluster+", so only people named one by one may right now.")
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(set)
-	return append([]string{}, slices.Compact(set)...), nil // empty is not the same as nobody named
+	return append([]string{}, set...), nil // empty is not the same as nobody named
 }
 
 func wordOf(act Act) string {

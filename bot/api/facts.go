@@ -15,6 +15,7 @@ import (
 type EventList struct {
 	Items []EventView `json:"items" nullable:"false"`
 	Next  int64       `json:"next" doc:"Give this as after to go on"`
+	Last  int64       `json:"last" doc:"Number of the newest event: give this as after to hear only of what comes"`
 }
 
 // EventView is one fact. It is what the WebSocket sends too.
@@ -106,7 +107,11 @@ func (s *Server) listEvents(ctx context.Context, in *listEvents) (*struct{ Body 
 	if err != nil {
 		return nil, err
 	}
-	out := EventList{Items: []EventView{}, Next: in.After}
+	last, err := s.o.Events.LastEvent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := EventList{Items: []EventView{}, Next: in.After, Last: last}
 	for _, e := range es {
 		out.Next = e.Seq
 		if wanted(e, in.Job, in.Req, in.Kinds) {

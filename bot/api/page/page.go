@@ -3,8 +3,9 @@
 //
 // The files are embedded and served as they are: no build step, nothing from elsewhere. The page
 // knows no more than any caller of the API: it asks for a token with the scope read, keeps it in
-// the tab's session storage, and calls /api/v1 with it. Every two seconds it asks for what is new
-// in the event log, and reads the lists again only when there is something. Without an answer it
+// the tab's session storage, and calls /api/v1 with it. Every two seconds it asks whether
+// the event log has grown, and only then reads the lists and the topology again; in between, what
+// changes without an event: the progress of jobs, and the health. Without an answer it
 // says since when what it shows is old, and goes on trying.
 //
 // What servers and people named reaches the page as text nodes only, and the content security

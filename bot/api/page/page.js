@@ -7,7 +7,7 @@ import * as views from './views.js';
 
 const every = 2000;
 let token = sessionStorage.getItem('token') || '';
-let seq = 0;
+let seq = null; // the log's end when it was read last
 let answered = null; // when the server answered last
 let shown = null; // what was read last
 let cluster = '';
@@ -27,17 +27,6 @@ async function call(path, as = 'json') {
   return answer[as]();
 }
 
-// news tells whether the log has grown. The first time it goes to the log's end.
-async function news() {
-  let grown = seq === 0;
-  for (;;) {
-    const page = await call(`events?after=${seq}&limit=1000`);
-    grown = grown || page.items.length > 0;
-    seq = page.next;
-    if (page.items.length < 1000) return grown;
-  }
-}
-
 // read reads every list of the page.
 async function read() {
   const [live, paused, queued, ended, pending, days, top, planned, health, clusters] = await Promise.all([
@@ -48,6 +37,13 @@ async function read() {
   shown = { live: [...live.items, ...paused.items, ...queued.items], final, pending: pending.items, days: days.items, top: top.items,
     planned: planned.items, health, clusters: clusters.items };
   await readTopology();
+}
+
+// readRunning reads what changes without an event: the progress of jobs, and the health.
+async function readRunning() {
+  const [live, health] = await Promise.all([call('jobs?state=running'), call('health')]);
+  shown.live = [...live.items, ...shown.live.filter((j) => j.state !== 'running')];
+  shown.health = health;
 }
 
 // readTopology reads the drawing of the chosen cluster; one that was never discovered has none.
@@ -65,8 +61,10 @@ async function readTopology() {
 
 async function round() {
   try {
-    const grown = await news();
-    if (grown || !shown || shown.live.some((j) => j.state === 'running')) await read();
+    const { last } = await call('events?limit=1');
+    if (last === seq) await readRunning();
+    else await read();
+    seq = last; // not before it was read: what failed is read again
     answered = new Date();
     draw();
   } catch (e) {
@@ -134,7 +132,7 @@ async function open(id) {
 function forget() {
   token = '';
   sessionStorage.removeItem('token');
-  [seq, shown, answered, topology] = [0, null, null, null];
+  [seq, shown, answered, topology] = [null, null, null, null];
 }
 
 // ask shows the form for the token.

@@ -20,17 +20,50 @@ type connector struct {
 	server *Server
 }
 
-// connector builds the connector of a server. readTimeout bounds each answer; 0 does not.
-func (s *Server) connector(readTimeout time.Duration, multi bool) (driver.Connector, error) {
+// connector builds the connector of a server. readTimeout bounds each answer; 0 does not. The secret
+// is read at each dial.
+func (s *Server) connector(readTimeout time.Duration) (driver.Connector, error) {
+	c := s.config(readTimeout)
+	c.Timeout = s.access.dialTimeout()
+	if s.access.Password != nil {
+		if err := c.Apply(mysql.BeforeConnect(s.password)); err != nil {
+			return nil, fmt.Errorf("prepare the connection: %w", err)
+		}
+	}
+	return s.dialer(c)
+}
+
+// visitor builds the connector of a single connection, whose dial the caller's context bounds. A
+// walk holds a thousand of them, so the secret is read here and no copy of the configuration made.
+func (s *Server) visitor(ctx context.Context) (driver.Connector, error) {
+	c := s.config(s.access.readTimeout())
+	c.MultiStatements = true
+	if s.access.Password != nil {
+		if err := s.password(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return s.dialer(c)
+}
+
+// dialer makes a connector of a configuration.
+func (s *Server) dialer(c *mysql.Config) (driver.Connector, error) {
+	base, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection: %w", err)
+	}
+	return &connector{Connector: base, server: s}, nil
+}
+
+// config is what all connections to a server have in common.
+func (s *Server) config(readTimeout time.Duration) *mysql.Config {
 	c := mysql.NewConfig()
 	c.User = s.access.User
 	c.Net = "tcp"
 	c.Addr = s.Addr.canonical().String()
-	c.Timeout = s.access.dialTimeout()
 	c.ReadTimeout = readTimeout
 	c.WriteTimeout = s.access.readTimeout()
 	c.InterpolateParams = true // one round trip instead of three; utf8mb4 makes it safe
-	c.MultiStatements = multi
 	c.DialFunc = s.access.dial
 	c.Logger = &mysql.NopLogger{} // every error it would print is also returned
 	c.ConnectionAttributes = "program_name:mysql-recycler"
@@ -41,16 +74,7 @@ func (s *Server) connector(readTimeout time.Duration, multi bool) (driver.Connec
 		}
 		c.TLS.MinVersion = max(c.TLS.MinVersion, tls.VersionTLS12)
 	}
-	if s.access.Password != nil {
-		if err := c.Apply(mysql.BeforeConnect(s.password)); err != nil {
-			return nil, fmt.Errorf("prepare the connection: %w", err)
-		}
-	}
-	base, err := mysql.NewConnector(c)
-	if err != nil {
-		return nil, fmt.Errorf("prepare the connection: %w", err)
-	}
-	return &connector{Connector: base, server: s}, nil
+	return c
 }
 
 // password reads the secret for one dial. Its own error is not passed on: it could quote the secret.

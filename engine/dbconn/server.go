@@ -46,7 +46,7 @@ func (a *Access) Open(ctx context.Context, addr Addr) (*Server, error) {
 		return nil, &NotAllowedError{Addr: addr, Cluster: a.Cluster}
 	}
 	s := &Server{Name: a.NameOf(addr), Addr: addr, access: a}
-	reader, err := s.connector(a.readTimeout(), false)
+	reader, err := s.connector(a.readTimeout())
 	if err != nil {
 		return nil, connectError(s.Name, addr, err)
 	}
@@ -73,7 +73,7 @@ func (a *Access) Open(ctx context.Context, addr Addr) (*Server, error) {
 
 // openSessions prepares the pool of sessions; nothing is dialled yet.
 func (s *Server) openSessions() error {
-	c, err := s.connector(0, false)
+	c, err := s.connector(0)
 	if err != nil {
 		return err
 	}

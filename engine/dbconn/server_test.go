@@ -199,7 +199,7 @@ func visits(t *testing.T, c *mysqltest.Cluster, a *dbconn.Access) {
 	_, err := srv.QueryContext(t.Context(), two)
 	require.EqualValues(t, 1064, dbconn.Code(err))
 
-	visit, err := a.Visit(t.Context(), a.Hosts[0].Addr)
+	visit, err := a.Visit(t.Context(), a.Hosts[0].Addr, time.Now().Add(time.Minute))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, visit.Close()) }()
 	require.Equal(t, srv.Identity, visit.Identity)

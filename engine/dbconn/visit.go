@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // Visit is one short look at a server: a single connection without a pool, on which several
@@ -27,18 +28,22 @@ type Answer struct {
 	Err  error
 }
 
-// Visit reaches a server and asks it what it is. Its errors are those of Open.
-func (a *Access) Visit(ctx context.Context, addr Addr) (*Visit, error) {
+// Visit reaches a server within DialTimeout, until a point in time at the latest, and asks it what
+// it is. Its errors are those of Open.
+func (a *Access) Visit(ctx context.Context, addr Addr, until time.Time) (*Visit, error) {
 	if !a.Allowed(addr) {
 		return nil, &NotAllowedError{Addr: addr, Cluster: a.Cluster}
 	}
 	s := &Server{Name: a.NameOf(addr), Addr: addr, access: a}
-	dialer, err := s.connector(a.readTimeout(), true)
+	if soonest := time.Now().Add(a.dialTimeout()); soonest.Before(until) {
+		until = soonest
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	dialer, err := s.visitor(ctx)
 	if err != nil {
 		return nil, connectError(s.Name, addr, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.dialTimeout())
-	defer cancel()
 	conn, err := dialer.Connect(ctx)
 	if err != nil {
 		return nil, connectError(s.Name, addr, err)

@@ -120,9 +120,8 @@ func (w *walk) visit(ctx context.Context, t target) *visit {
 
 // visitAt visits one address within the node timeout.
 func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
-	ctx, cancel := context.WithTimeout(ctx, w.o.NodeTimeout)
-	defer cancel()
-	srv, err := w.open(ctx, addr)
+	until := time.Now().Add(w.o.NodeTimeout)
+	srv, err := w.open(ctx, addr, until)
 	if err != nil {
 		return err
 	}
@@ -140,7 +139,7 @@ func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
 		v.reached, v.alias = true, true
 		return nil
 	}
-	inst, err := look(ctx, srv, w.o)
+	inst, err := look(ctx, srv, w.o, until)
 	if err != nil {
 		w.claimed.Delete(srv.Identity)
 		return err
@@ -149,8 +148,10 @@ func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
 	return nil
 }
 
-// look asks a visited server everything.
-func look(ctx context.Context, v *dbconn.Visit, o Options) (*Instance, error) {
+// look asks a visited server everything, until the node's time is over.
+func look(ctx context.Context, v *dbconn.Visit, o Options, until time.Time) (*Instance, error) {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
 	i := &Instance{Name: v.Name, Addr: v.Addr, Role: RoleUnknown, At: time.Now()}
 	if err := i.know(v.Facts); err != nil {
 		return i, err
@@ -165,13 +166,16 @@ const (
 	firstBackoff = 50 * time.Millisecond
 )
 
-// open opens an address, again after trouble that may pass, as long as the node timeout allows.
-func (w *walk) open(ctx context.Context, addr dbconn.Addr) (*dbconn.Visit, error) {
+// open opens an address, again after trouble that may pass, as long as the node's time allows. Each
+// of a thousand visits has one deadline at a time, not one within the other: they are much of what
+// a waiting visit holds.
+func (w *walk) open(ctx context.Context, addr dbconn.Addr, until time.Time) (*dbconn.Visit, error) {
 	backoff := firstBackoff
 	for n := 1; ; n++ {
-		srv, err := w.access.Visit(ctx, addr)
+		srv, err := w.access.Visit(ctx, addr, until)
 		var connect *dbconn.ConnectError
-		if err == nil || n == openAttempts || !errors.As(err, &connect) || !connect.Class.Temporary() || ctx.Err() != nil {
+		if err == nil || n == openAttempts || !errors.As(err, &connect) || !connect.Class.Temporary() ||
+			time.Now().Add(backoff).After(until) {
 			return srv, err
 		}
 		select {

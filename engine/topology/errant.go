@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -45,9 +46,10 @@ func (w *walk) settleErrant(ctx context.Context, t *Topology) {
 
 // executedNow asks a server what it has executed by now; empty if it cannot be asked.
 func (w *walk) executedNow(ctx context.Context, i Instance) string {
-	ctx, cancel := context.WithTimeout(ctx, w.o.NodeTimeout)
+	until := time.Now().Add(w.o.NodeTimeout)
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	srv, err := w.open(ctx, i.Addr)
+	srv, err := w.open(ctx, i.Addr, until)
 	if err != nil {
 		return ""
 	}

@@ -58,10 +58,9 @@ func questions(f dbconn.Facts, v dbconn.Version, o Options) questionnaire {
 	if v.Flavor == dbconn.MariaDB {
 		status, replicas = "SLAVE MONITOR", "REPLICATION MASTER ADMIN"
 	}
-	qs := questionnaire{
-		{what: "replication status", right: status, sql: d.ShowStatus, take: takeLinks(d.Columns)},
-		{what: "the list of replicas", right: replicas, sql: d.ShowReplicas, take: takeReplicas(d)},
-	}
+	qs := append(make(questionnaire, 0, 8), // as many as a plain replica is asked; a walk holds a thousand of them
+		question{what: "replication status", right: status, sql: d.ShowStatus, take: takeLinks(d.Columns)},
+		question{what: "the list of replicas", right: replicas, sql: d.ShowReplicas, take: takeReplicas(d)})
 	switch {
 	case v.Flavor == dbconn.MariaDB:
 		qs = append(qs, question{what: "the GTID state", sql: mariaGTIDSQL, take: takeExecuted})

@@ -197,6 +197,7 @@ var phrases = []phrase{
 	{"maintenance_window {} > {} on {}: opens again {}", "{3} 维护窗口剩余 {2}，本表需 {1}；{4} 再次开放"},
 	{"maintenance_window {} > {} on {}: opens {}", "{3} 维护窗口未开放（本表需 {1}）；{4} 开放"},
 	{"replicas_missing {} > {} on {}", "{3} 之外在服务的从库不足：缺 {1} > {2}"},
+	{"hosts_at_once {} > {} on {}: {}", "{3} 同时处理的主机 {1} > {2}：{4}"},
 	{"foreign_work {} > {} on {}: {}", "{3} 上有他人的语句：{4}"},
 	{"foreign_work {} > {} on {}", "{3} 上有他人的语句"},
 }

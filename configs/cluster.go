@@ -131,8 +131,8 @@ type Rebuild struct {
 	// CheckRows stops the applier during each rebuild and counts the table's rows before and
 	// after. Defaults to false.
 	CheckRows bool `yaml:"check_rows"`
-	// AtOnce is how many hosts of one run over a cluster are worked on at the same time.
-	// Defaults to 1.
+	// AtOnce is how many hosts of the cluster are worked on at the same time, whoever asked for
+	// them. Defaults to 1.
 	AtOnce int `yaml:"at_once"`
 	// MaxTables is how many tables one run may rebuild, the biggest gains first; 0 for no bound.
 	MaxTables int `yaml:"max_tables"`

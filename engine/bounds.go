@@ -10,7 +10,7 @@ import (
 // Bounds are what a plan may do at most, and when. They are frozen in the plan, so they are part
 // of what was approved. Zero values bound nothing.
 type Bounds struct {
-	AtOnce int           `json:"at_once,omitempty"` // hosts of one request worked on at the same time; 0 counts as 1
+	AtOnce int           `json:"at_once,omitempty"` // hosts of the cluster worked on at the same time, whoever asked; 0 counts as 1
 	Tables int           `json:"tables,omitempty"`  // the plan's biggest gains are kept
 	Bytes  int64         `json:"bytes,omitempty"`   // to be rebuilt, as they are on disk
 	Time   time.Duration `json:"time,omitempty"`    // since a host's job started; no table is started after it

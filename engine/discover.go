@@ -70,7 +70,7 @@ func (r *run) look(ctx context.Context) (Discovery, error) {
 		if target.Host.Name != "" && in.Name != target.Host.Name {
 			continue
 		}
-		if target.Host.Name == "" && (!in.Reached || len(in.Links) == 0) {
+		if target.Host.Name == "" && (!in.Reached || len(in.Links) == 0 && !target.Settings.Policy.AllowPrimary) {
 			continue
 		}
 		d.Hosts = append(d.Hosts, r.inventory(ctx, access, target, t, in))
@@ -98,13 +98,18 @@ func (r *run) walkCluster(ctx context.Context, a *dbconn.Access, target Target) 
 // is not sampled: on a primary even a light read is the application's.
 func (r *run) inventory(ctx context.Context, a *dbconn.Access, target Target, t topology.Topology, in topology.Instance) HostInventory {
 	h := HostInventory{Name: in.Name}
-	h.Verdict = r.guard.Ask(ctx, guard.Subject{Instance: in, Topology: t, Expect: target.Settings.Policy.expect()})
-	if !in.Reached {
+	expect := target.Settings.Policy.expect()
+	expect.Role = in.Role
+	h.Verdict = r.guard.Ask(ctx, guard.Subject{Instance: in, Topology: t, Expect: expect})
+	switch no := causes(h.Verdict); {
+	case !in.Reached:
 		h.Error = in.Unreached
 		return h
-	}
-	if in.Role == topology.RolePrimary || in.Role == topology.RoleStandalone {
+	case in.Role == topology.RoleStandalone, in.Role == topology.RolePrimary && len(no) > 0:
 		h.Error = in.Name + " is the " + string(in.Role) + "; tables are inventoried on replicas"
+		return h
+	case len(no) > 0:
+		h.Error = no[0]
 		return h
 	}
 	if err := r.tables(ctx, a, target, in, &h); err != nil {
@@ -130,7 +135,7 @@ func (r *run) tables(ctx context.Context, a *dbconn.Access, target Target, in to
 	if err != nil {
 		return fmt.Errorf("list the tables of %s: %w", in.Name, err)
 	}
-	choose := rebuild.ChooseOptions{AllowCopy: target.Settings.Policy.AllowCopy, AllowUnsafe: target.Settings.Policy.AllowUnsafe, StopSQLAffected: true}
+	choose := target.Settings.Policy.methods(in.Role)
 	for i, tb := range list {
 		if i == inventoryTables || ctx.Err() != nil {
 			break

@@ -2,23 +2,19 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
-	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/plugin"
 	"mysql-recycler/engine/rebuild"
 	"mysql-recycler/engine/tablespace"
 	"mysql-recycler/engine/topology"
 )
 
-// withExecutors is a discovery whose tables have executors as their method where the configuration
-// says so. The discovery itself stays as it was found.
-func (p *Planner) withExecutors(ctx context.Context, s PlanSpec, d Discovery) Discovery {
-	if p.Plugins == nil {
-		return d
-	}
+// withMethods is a discovery whose tables have the methods that the policy of today allows, and
+// executors where the configuration says so: a permission that was taken back since the discovery is
+// none. The discovery itself stays as it was found.
+func (p *Planner) withMethods(ctx context.Context, s PlanSpec, d Discovery) Discovery {
 	in, ok := d.Topology.Find(s.Target.Host.Name)
 	if !ok {
 		return d
@@ -31,6 +27,7 @@ func (p *Planner) withExecutors(ctx context.Context, s PlanSpec, d Discovery) Di
 		}
 		d.Hosts[i].Tables = slices.Clone(h.Tables)
 		for j, t := range h.Tables {
+			t.Method = rebuild.Choose(in.Version, t.Table, policyOf(s).methods(in.Role))
 			d.Hosts[i].Tables[j].Method = p.byExecutor(ctx, s, in, t, versions)
 		}
 	}
@@ -48,6 +45,9 @@ type told struct {
 // rows. An executor that cannot leaves what it would take instead of the server to the server, and
 // what only it may touch alone.
 func (p *Planner) byExecutor(ctx context.Context, s PlanSpec, in topology.Instance, t TableReport, asked map[string]told) rebuild.Method {
+	if p.Plugins == nil {
+		return t.Method
+	}
 	online := t.Method.Kind == rebuild.Alter && !t.Method.Blocks()
 	if t.Engine != "InnoDB" || t.Space != tablespace.SpaceOwn || tablespace.SystemSchema(t.Schema) {
 		return t.Method
@@ -81,16 +81,6 @@ func (p *Planner) byExecutor(ctx context.Context, s PlanSpec, in topology.Instan
 		return rebuild.Method{Kind: rebuild.Leave, Reason: sentence(err)}
 	}
 	return t.Method
-}
-
-// overtaken is the guard's refusal that stopped an executor whose table is rebuilt all the same. What
-// the guard saw may be the executor's own doing, so the job ends with it.
-func (r *run) overtaken(ctx context.Context, s *Step) error {
-	var no *guard.Refused
-	if s.Plan.Method.Kind == rebuild.Plugin && errors.As(context.Cause(ctx), &no) {
-		return no
-	}
-	return nil
 }
 
 // executor is who rebuilds a step's table; nil for our own statement, and for an executor that is not

@@ -13,6 +13,8 @@ import (
 	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/rebuild"
+	"mysql-recycler/engine/throttle"
+	"mysql-recycler/engine/topology"
 )
 
 // finish puts the host's settings back and stores how the job ended.
@@ -65,7 +67,49 @@ func (r *run) restore(ctx context.Context, h *host) error {
 	if stopping(ctx, err) {
 		return err
 	}
-	return errors.Join(err, r.putIn(ctx, h, func(string) {}))
+	return errors.Join(err, r.backInService(ctx, h))
+}
+
+// backInService asks the hooks to put the host back when it has caught up: with its applier stopped or
+// behind a copy it fell behind, and who reads from it would read the past. One that does not catch up
+// in time stays out and is told; Sweep goes on waiting for it.
+func (r *run) backInService(ctx context.Context, h *host) error {
+	if len(hooked(r.settings())) == 0 {
+		return nil
+	}
+	wait, cancel := context.WithTimeoutCause(ctx, restoreLimit, errBehind)
+	defer cancel()
+	told := &teller{r: r, ctx: ctx}
+	for {
+		v := r.catchUp(wait, h)
+		told.hear(v)
+		if !v.Throttled {
+			return r.putIn(ctx, h, func(string) {})
+		}
+		if err := sleep(wait, servingEvery); errors.Is(err, errBehind) {
+			return &Problem{Code: "still_behind", Text: h.plan.Name + " stays out of service: it has not caught up (" + v.String() + ").",
+				Next: "It is put back by itself when it has."}
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// errBehind ends the wait for a host that does not catch up.
+var errBehind = errors.New("the host has not caught up in time")
+
+// catchUp walks the cluster and says whether the host is too far behind to serve. One that is no
+// replica any more is behind nobody.
+func (r *run) catchUp(ctx context.Context, h *host) throttle.Verdict {
+	if err := h.look(ctx); err != nil {
+		r.log.Warn("cluster not walked", zap.Error(err))
+		return throttle.Verdict{Throttled: true, Reasons: []throttle.Reason{r.behind(h.plan.Name, topology.Instance{})}}
+	}
+	in, _ := h.itself()
+	if in.Reached && len(in.Links) == 0 || r.serves(in) {
+		return throttle.Verdict{}
+	}
+	return throttle.Verdict{Throttled: true, Reasons: []throttle.Reason{r.behind(h.plan.Name, in)}}
 }
 
 // restoreServer puts back what was changed on the server itself.
@@ -74,9 +118,12 @@ func (r *run) restoreServer(ctx context.Context, h *host) error {
 	if len(open) == 0 {
 		return nil
 	}
-	still := func(ctx context.Context) error { return r.refused(ctx, h) }
+	still := func(ctx context.Context) error { return r.stillReplica(ctx, h) }
 	ctx, cancel := context.WithTimeout(ctx, restoreLimit)
 	defer cancel()
+	if err := h.look(ctx); err != nil { // replicas that attached since the job began are no promotion
+		r.log.Warn("cluster not walked", zap.Error(err))
+	}
 	err := rebuild.Restore(ctx, h.server, open, still, func(c rebuild.Change) error {
 		return r.setting(ctx, Setting{Change: c, Restored: true}, EventSettingRestored)
 	})
@@ -147,6 +194,11 @@ func unrestored(ss []Setting) (open []rebuild.Change) {
 	return open
 }
 
+// hooked are the changes that hooks made.
+func hooked(ss []Setting) []rebuild.Change {
+	return slices.DeleteFunc(unrestored(ss), func(c rebuild.Change) bool { _, hook := HookOf(c); return !hook })
+}
+
 // appliers are the appliers among the settings to restore.
 func appliers(ss []Setting) (open []rebuild.Change) {
 	for _, c := range unrestored(ss) {
@@ -175,7 +227,7 @@ func stoppedChannels(ss []Setting) (channels []string) {
 
 // channelsOf are all channels of a host.
 func channelsOf(h *host) (channels []string) {
-	in, _ := h.topology.ByIdentity(h.plan.Identity)
+	in, _ := h.itself()
 	for _, l := range in.Links {
 		channels = append(channels, l.Channel)
 	}

@@ -19,6 +19,7 @@ import (
 const (
 	metricForeign = "foreign_work"       // statements of others
 	metricServing = "replicas_missing"   // of those that must serve beside the host
+	metricBusy    = "hosts_at_once"      // hosts of the cluster that are worked on
 	metricWindow  = "maintenance_window" // minutes
 )
 
@@ -27,11 +28,11 @@ const gateEvery = 2 * time.Second
 
 // await blocks until the throttle and what others do on the host let the table start; each change
 // of reasons is a fact. stopped says that the applier is stopped by us.
-func (r *run) await(ctx context.Context, h *host, s *Step, stopped bool) error {
+func (r *run) await(ctx context.Context, h *host, gate *throttle.Throttle, s *Step, stopped bool) error {
 	return r.guarded(ctx, h, s.Seq, func(ctx context.Context) error {
 		told := &teller{r: r, ctx: ctx, step: s.Seq}
 		for {
-			if err := h.throttle.Wait(ctx, r.need(s, stopped), told.hear); err != nil {
+			if err := gate.Wait(ctx, r.need(s, stopped), told.hear); err != nil {
 				return err
 			}
 			v := r.foreign(ctx, h)
@@ -130,9 +131,13 @@ func (r *run) untilOpen(ctx context.Context, h *host) error {
 	err := r.wish.unless(ctx, 0, func(ctx context.Context) error {
 		told := &teller{r: r, ctx: ctx}
 		defer told.hear(throttle.Verdict{})
-		for {
+		for tried := time.Now(); ; {
 			if err := r.skipWished(ctx); err != nil {
 				return err
+			}
+			if len(unrestored(r.settings())) > 0 && time.Since(tried) > putBackEvery {
+				r.putBack(ctx, h)
+				tried = time.Now()
 			}
 			if r.anyFits() || r.count(StepPending) == 0 {
 				return nil

@@ -114,7 +114,8 @@ type Step struct {
 	Started time.Time         // when the statement that counts was sent
 	Ended   time.Time
 
-	lost bool // the server was lost under it once; its outcome was looked for again
+	lost    bool // the server was lost under it once; its outcome was looked for again
+	stopped int  // how often a critical limit had its statement killed, in this run
 }
 
 // Setting is a global setting of a server that a job changed.

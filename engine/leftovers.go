@@ -86,7 +86,13 @@ func (d *Dispatcher) leased(ctx context.Context, jobID string, f func(*run) erro
 // replica any more is no error here: it was told when the job ended, and its settings stay known
 // in case it becomes one again.
 func (r *run) restoreLeft(ctx context.Context, h *host) error {
-	return errors.Join(r.restoreServerLeft(ctx, h), r.putIn(ctx, h, func(hook string) {
+	err := r.restoreServerLeft(ctx, h)
+	if len(hooked(r.settings())) > 0 {
+		if v := r.catchUp(ctx, h); v.Throttled {
+			return errors.Join(err, fmt.Errorf("put %s back into service: %s", h.plan.Name, v))
+		}
+	}
+	return errors.Join(err, r.putIn(ctx, h, func(hook string) {
 		r.notice(ctx, "info", fmt.Sprintf("%s, left out of service when %s ended, is back in service (%s).", h.plan.Name, r.job.ID, hook))
 	}))
 }
@@ -97,7 +103,7 @@ func (r *run) restoreServerLeft(ctx context.Context, h *host) error {
 	if len(open) == 0 {
 		return nil
 	}
-	still := func(ctx context.Context) error { return r.refused(ctx, h) }
+	still := func(ctx context.Context) error { return r.stillReplica(ctx, h) }
 	err := rebuild.Restore(ctx, h.server, open, still, func(c rebuild.Change) error {
 		if err := r.setting(ctx, Setting{Change: c, Restored: true}, EventSettingRestored); err != nil {
 			return err

@@ -118,8 +118,8 @@ func (r *run) putIn(ctx context.Context, h *host, told func(name string)) error 
 // node is the host as hooks are told of it: as it was last seen, or as it was approved.
 func (r *run) node(h *host) plugin.Node {
 	n := plugin.Node{Job: r.job.ID, Cluster: r.job.Cluster}
-	if in, ok := h.topology.ByIdentity(h.plan.Identity); ok {
-		n.Host = plugin.HostOf(in, h.topology)
+	if in, ok := h.itself(); ok {
+		n.Host = plugin.HostOf(in, h.topology())
 	}
 	if n.Host == nil {
 		n.Host = &plugin.Host{Identity: string(h.plan.Identity), Role: string(h.plan.Role)}

@@ -75,7 +75,7 @@ func (p *Planner) host(ctx context.Context, s PlanSpec) (HostPlan, Discovery, er
 			return HostPlan{}, d, err
 		}
 	}
-	hp, err := p.freeze(s, p.withExecutors(ctx, s, d))
+	hp, err := p.freeze(s, p.withMethods(ctx, s, d))
 	return hp, d, err
 }
 
@@ -109,6 +109,10 @@ func (p *Planner) refuseEarly(ctx context.Context, s PlanSpec) error {
 	v := p.Guards(s.Target.Cluster).Ask(ctx, guard.Subject{Instance: in, Topology: d.Topology, Expect: expect})
 	no := &Problem{Code: "host_refused", Next: "Choose a replica of " + s.Target.Cluster + "."}
 	seen := d.At
+	if in.Role == topology.RolePrimary && expect.AllowPrimary && !expect.Replicated {
+		return &Problem{Code: "host_refused", Text: in.Name + " is the primary of " + s.Target.Cluster + ", where a rebuild is allowed in mode binlog-on only.",
+			Next: "Add --mode binlog-on, or choose a replica."}
+	}
 	switch no.Reasons = causes(v); {
 	case len(no.Reasons) > 0 && in.Role == topology.RolePrimary:
 		no.Code = "primary_refused"
@@ -145,6 +149,10 @@ func (p *Planner) freeze(s PlanSpec, d Discovery) (HostPlan, error) {
 	}
 	if _, err := company(d.Topology, in.Identity, s.Target.Settings.MinServing); err != nil {
 		return HostPlan{}, err
+	}
+	if in.Role == topology.RolePrimary && policyOf(s).CheckRows {
+		return HostPlan{}, &Problem{Code: "host_refused", Text: "Rows cannot be counted before and after on " + in.Name + ": it is the primary, where writes go on.",
+			Next: "Leave out --check-rows, or choose a replica."}
 	}
 	steps, left := p.steps(s, d)
 	if len(steps) == 0 {
@@ -239,7 +247,7 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int)
 				continue
 			}
 			steps = append(steps, PlannedStep{
-				Schema: t.Schema, Table: t.Name, Method: checked(t.Method, policyOf(s)), Bytes: t.FileBytes,
+				Schema: t.Schema, Table: t.Name, Method: policyOf(s).counted(t.Method), Bytes: t.FileBytes,
 				Predicted: t.Prediction.Bytes, Low: t.Prediction.Low, High: t.Prediction.High,
 				How: t.Prediction.How, Estimate: estimate(t), Temp: sorting(t),
 			})
@@ -258,10 +266,16 @@ func policyOf(s PlanSpec) Policy {
 	return policy
 }
 
-// checked stops the applier where rows are to be counted before and after: a count means something
+// methods are the permissions that decide how tables are rebuilt. On a primary there is no applier
+// whose end would end the traffic.
+func (p Policy) methods(role topology.Role) rebuild.ChooseOptions {
+	return rebuild.ChooseOptions{AllowCopy: p.AllowCopy, AllowUnsafe: p.AllowUnsafe, StopSQLAffected: role != topology.RolePrimary}
+}
+
+// counted stops the applier where rows are to be counted before and after: a count means something
 // only while nothing writes.
-func checked(m rebuild.Method, policy Policy) rebuild.Method {
-	if policy.CheckRows && m.Kind == rebuild.Alter && !m.StopSQL {
+func (p Policy) counted(m rebuild.Method) rebuild.Method {
+	if p.CheckRows && m.Kind == rebuild.Alter && !m.StopSQL {
 		m.StopSQL = true
 		m.Reason = strings.TrimSuffix(m.Reason, ".") + "; the applier is stopped so that rows can be counted"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/cenkalti/backoff/v5"
 	"go.uber.org/zap"
@@ -22,9 +23,25 @@ type host struct {
 	heartbeat string // schema.table of pt-heartbeat; empty: none
 	access    *dbconn.Access
 	server    *dbconn.Server
-	topology  topology.Topology
 	throttle  *throttle.Throttle
+	load      load             // what the throttles of its workers are made of
 	nodes     []*dbconn.Server // the throttle's further connections
+	claims    claims           // tables under way, for the free disk
+
+	seen   sync.Mutex // guards walked: waiting walks again while the guard is asked
+	walked topology.Topology
+}
+
+// topology is the newest walk.
+func (h *host) topology() topology.Topology {
+	h.seen.Lock()
+	defer h.seen.Unlock()
+	return h.walked
+}
+
+// itself is the host in the newest walk.
+func (h *host) itself() (topology.Instance, bool) {
+	return h.topology().ByIdentity(h.plan.Identity)
 }
 
 func (h *host) close() error {
@@ -41,7 +58,9 @@ func (h *host) look(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look at the cluster of %s: %w", h.plan.Name, err)
 	}
-	h.topology = t
+	h.seen.Lock()
+	defer h.seen.Unlock()
+	h.walked = t
 	return nil
 }
 
@@ -81,34 +100,70 @@ func (r *run) reach(ctx context.Context) (*host, error) {
 	if err := h.look(ctx); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
-	r.openThrottle(ctx, h)
+	if err := r.openThrottle(ctx, h); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
 	return h, nil
 }
 
-// openThrottle connects to the host's downstream replicas. One that cannot be reached throttles
-// (fail closed) through the topology being partial, so it is only noted here.
-func (r *run) openThrottle(ctx context.Context, h *host) {
-	target := throttle.Node{Server: h.server, Name: h.plan.Name, Replica: true, Heartbeat: h.heartbeat}
-	if in, ok := h.topology.ByIdentity(h.plan.Identity); ok {
-		target.Replica = len(in.Links) > 0
-		for _, l := range in.Links {
-			target.Delay = max(target.Delay, l.Delay)
-		}
+// load is what a host's throttles look at.
+type load struct {
+	target     throttle.Node
+	downstream []throttle.Node
+	disks      throttle.Disks
+}
+
+// openThrottle connects to all replicas below the host, which a logged statement reaches one tier
+// after the other; binlog-off statements never do. One that cannot be watched ends the job, unless
+// the approver accepted a topology known in part.
+func (r *run) openThrottle(ctx context.Context, h *host) error {
+	l := load{target: r.watched(h, h.plan.Name, h.server, topology.Instance{}), disks: r.disks(r.job.Cluster, h.plan.Name, h.server)}
+	if in, ok := h.itself(); ok {
+		l.target = r.watched(h, h.plan.Name, h.server, in)
+		l.target.Replica = len(in.Links) > 0
 	}
-	var down []throttle.Node
-	if r.job.Plan.Mode == rebuild.BinlogOn { // binlog-off statements never reach a replica below
-		for _, in := range h.topology.Downstream(h.plan.Identity) {
+	if r.job.Plan.Mode == rebuild.BinlogOn {
+		for _, in := range subtree(h.topology(), h.plan.Identity) {
 			s, err := h.access.Open(ctx, in.Addr)
+			if err != nil && !r.job.Plan.Policy.AllowPartial {
+				return fmt.Errorf("watch the lag of %s: %w", in.Name, err)
+			}
 			if err != nil {
 				r.log.Warn("downstream replica not reached", zap.String("instance", in.Name), zap.Error(err))
 				r.notice(ctx, "warning", fmt.Sprintf("The lag of %s cannot be watched. %s", in.Name, sentence(err)))
 				continue
 			}
 			h.nodes = append(h.nodes, s)
-			down = append(down, throttle.Node{Server: s, Name: in.Name, Replica: true, Heartbeat: h.heartbeat})
+			l.downstream = append(l.downstream, r.watched(h, in.Name, s, in))
 		}
 	}
-	h.throttle = throttle.New(r.job.Plan.Limits, target, down, r.disks(r.job.Cluster, h.plan.Name, h.server))
+	h.load = l
+	h.throttle = throttle.New(r.job.Plan.Limits, l.target, l.downstream, l.disks)
+	return nil
+}
+
+// watched is a replica whose lag counts, less the delay it keeps on purpose.
+func (r *run) watched(h *host, name string, s *dbconn.Server, in topology.Instance) throttle.Node {
+	n := throttle.Node{Server: s, Name: name, Replica: true, Heartbeat: h.heartbeat}
+	for _, l := range in.Links {
+		n.Delay = max(n.Delay, l.Delay)
+	}
+	return n
+}
+
+// subtree are all servers below one, each once; a ring ends where it began.
+func subtree(t topology.Topology, id dbconn.Identity) (below []topology.Instance) {
+	seen := map[dbconn.Identity]bool{id: true}
+	for next := t.Downstream(id); len(next) > 0; next = next[1:] {
+		if in := next[0]; !seen[in.Identity] || in.Identity == "" {
+			seen[in.Identity] = true
+			below = append(below, in)
+			if in.Identity != "" {
+				next = append(next, t.Downstream(in.Identity)...)
+			}
+		}
+	}
+	return below
 }
 
 // disks tell a host's free space: the server where it can, else the configuration.
@@ -135,16 +190,43 @@ func (r *run) endUnreached(ctx context.Context, err error) error {
 	return r.end(ctx, JobFailed, EventJobFailed, reason, nil)
 }
 
-// refused asks the guard on a session of the host: a *guard.Refused, or why it could not be asked.
+// refused asks whether the host may be worked on: a *guard.Refused, or why it could not be asked.
 func (r *run) refused(ctx context.Context, h *host) error {
-	if err := r.promised(); err != nil {
+	if err := errors.Join(r.promised(), r.sameVersion(h)); err != nil {
 		return err
 	}
+	return r.permitted(ctx, h, r.expect(h))
+}
+
+// sameVersion refuses a server that was upgraded since the plan was made: how its tables can be
+// rebuilt, and what can go wrong, was chosen for the version that the approver saw.
+func (r *run) sameVersion(h *host) error {
+	if now := h.server.Version.String(); now != h.plan.Version {
+		return refusedBy("version", r.job.Host, fmt.Sprintf("%s runs %s now; the plan was made for %s", h.plan.Name, now, h.plan.Version), "")
+	}
+	return nil
+}
+
+// stillReplica asks whether settings may be put back: only whether the host became a primary counts,
+// not what else changed around it since the plan was made. What cannot be learned is asked again.
+func (r *run) stillReplica(ctx context.Context, h *host) error {
+	e := r.expect(h)
+	e.Role, e.AllowPartial = "", true
+	err := r.permitted(ctx, h, e)
+	var no *guard.Refused
+	if err == nil || errors.As(err, &no) && no.Verdict.Known() {
+		return err
+	}
+	return errors.Join(rebuild.ErrUnsure, err)
+}
+
+// permitted asks the guard on a session of the host.
+func (r *run) permitted(ctx context.Context, h *host, e guard.Expectation) error {
 	s, err := h.server.Session(ctx)
 	if err != nil {
 		return fmt.Errorf("ask the guard on %s: %w", h.plan.Name, err)
 	}
-	_, err = r.guard.Permit(ctx, s, h.topology, r.expect(h))
+	_, err = r.guard.Permit(ctx, s, h.topology(), e)
 	if cerr := s.Close(); cerr != nil {
 		r.log.Warn("session not closed", zap.Error(cerr))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -225,6 +226,8 @@ func (r *run) rest(ctx context.Context, h *host) error {
 		return nil // resumed before all tables had ended
 	}
 	r.putBack(ctx, h)
+	again := time.NewTicker(putBackEvery)
+	defer again.Stop()
 	for {
 		want, changed, err := r.wish.get()
 		if err == nil {
@@ -249,9 +252,16 @@ func (r *run) rest(ctx context.Context, h *host) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-changed:
+		case <-again.C:
+			if len(unrestored(r.settings())) > 0 {
+				r.putBack(ctx, h)
+			}
 		}
 	}
 }
+
+// putBackEvery is how often it is tried again to put back, while nothing runs, what could not be.
+const putBackEvery = time.Minute
 
 // pausedBy is why a job pauses: another host of its request did not succeed, or a person wants it.
 func (r *run) pausedBy(ctx context.Context) string {
@@ -267,7 +277,8 @@ func (r *run) pausedBy(ctx context.Context) string {
 	return "paused by a person"
 }
 
-// putBack restores the settings while nothing runs. What fails is told, and tried again at the end.
+// putBack restores the settings while nothing runs. What fails is told, and tried again every minute
+// and at the end.
 func (r *run) putBack(ctx context.Context, h *host) {
 	if err := r.restore(ctx, h); err != nil && !stopping(ctx, err) {
 		r.log.Error("settings not restored", zap.Error(err))

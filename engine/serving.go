@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,12 +21,10 @@ const caughtUp = 10 * time.Second
 // servingEvery is the time between two walks over the cluster while a host waits for others.
 const servingEvery = 3 * time.Second
 
-// serve waits until the host may leave service: enough other replicas of its tier serve, and the
-// hosts of this request that are done have caught up. A host that has too few others is refused.
+// serve waits until the host may leave service: no more hosts of the cluster are worked on than may be
+// at once, whoever asked for them; enough other replicas of its tier serve; and the hosts of this
+// request that are done have caught up. A host that has too few others is refused.
 func (r *run) serve(ctx context.Context, h *host) error {
-	if r.job.Plan.MinServing == 0 && len(r.job.Plan.Hosts) < 2 {
-		return nil
-	}
 	return r.guarded(ctx, h, 0, func(ctx context.Context) error {
 		told := &teller{r: r, ctx: ctx}
 		for {
@@ -74,21 +73,28 @@ func (r *run) neighbours(ctx context.Context) ([]Job, error) {
 // serving compares who serves with who must.
 func (r *run) serving(h *host, others []Job) (throttle.Verdict, error) {
 	var v throttle.Verdict
-	tiers, err := company(h.topology, h.plan.Identity, r.job.Plan.MinServing)
+	tiers, err := company(h.topology(), h.plan.Identity, r.job.Plan.MinServing)
 	if err != nil {
 		return v, err
 	}
 	hold := func(x throttle.Reason) { v.Throttled, v.Reasons = true, append(v.Reasons, x) }
 	away := map[string]bool{} // hosts that left service before this one
+	var busy []string         // those of them that are worked on now
 	for _, j := range others {
 		switch {
 		case j.State.Final() && j.RequestID == r.job.RequestID && !j.Started.IsZero():
-			if in, ok := h.topology.Find(j.Host); !ok || !r.serves(in) {
+			if in, ok := h.topology().Find(j.Host); !ok || !r.serves(in) {
 				hold(r.behind(j.Host, in))
 			}
 		case (j.State == JobRunning || j.State == JobPaused) && before(j, r.job):
 			away[j.Host] = true
+			if j.State == JobRunning {
+				busy = append(busy, j.Host+" ("+j.ID+")")
+			}
 		}
+	}
+	if most := max(1, r.job.Plan.Bounds.AtOnce); len(busy) >= most {
+		hold(throttle.Reason{Metric: metricBusy, Value: float64(len(busy) + 1), Limit: float64(most), Where: r.job.Cluster, Detail: strings.Join(busy, ", ")})
 	}
 	want := r.job.Plan.MinServing
 	for source, tier := range tiers {

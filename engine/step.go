@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -61,11 +62,14 @@ func (w *worker) attempt(ctx context.Context, s *Step) (again bool, err error) {
 	if err := w.open(ctx, s); err != nil {
 		return false, err
 	}
+	room := w.h.claims.take(s)
+	defer w.h.claims.release(room)
+	gate := w.h.gate(w.job.Plan.Limits, room)
 	if s.State == StepPending {
 		if reason, err := w.unfit(ctx, w.h, s); err != nil || reason != "" {
 			return false, errors.Join(err, w.skip(ctx, s, reason))
 		}
-		if err := w.await(ctx, w.h, s, false); err != nil {
+		if err := w.await(ctx, w.h, gate, s, false); err != nil {
 			return false, err
 		}
 		if !w.fits(s) {
@@ -75,12 +79,13 @@ func (w *worker) attempt(ctx context.Context, s *Step) (again bool, err error) {
 			return false, err
 		}
 	}
-	res, err := w.rebuild(ctx, w.h, w.fence, s)
+	res, err := w.rebuild(ctx, s, room, gate)
 	if !stopping(ctx, err) && res.Outcome != rebuild.Left {
 		err = errors.Join(err, w.startAppliers(ctx, w.h)) // of an adopted statement, or one that broke
 	}
 	switch {
 	case res.Outcome == rebuild.Done || res.Outcome == rebuild.Adopted:
+		w.overtaken(ctx, s, err)
 		return false, errors.Join(w.done(ctx, s, res), err)
 	case res.Outcome == rebuild.Left, stopping(ctx, err):
 		return false, errors.Join(context.Cause(ctx), err) // goes on on the server; adopted by whoever comes next
@@ -115,21 +120,27 @@ func (r *run) unfit(ctx context.Context, h *host, s *Step) (string, error) {
 	if reason := r.outOfBounds(s); reason != "" {
 		return reason, nil
 	}
-	size, err := tablespace.Size(ctx, h.server, h.server.Version, s.Plan.Schema, s.Plan.Table)
+	t, err := tablespace.Find(ctx, h.server, h.server.Version, s.Plan.Schema, s.Plan.Table)
 	if errors.Is(err, tablespace.ErrGone) {
 		return "the table is gone since the plan was made", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("look at %s.%s: %w", s.Plan.Schema, s.Plan.Table, err)
 	}
+	size := t.FileBytes
 	if limit := float64(s.Plan.Bytes) * (1 + r.job.Plan.Tolerance); r.job.Plan.Tolerance > 0 && float64(size) > limit {
 		return fmt.Sprintf("the table grew from %d to %d MiB, more than the approved %.0f %%", s.Plan.Bytes>>20, size>>20, r.job.Plan.Tolerance*100), nil
+	}
+	policy := r.job.Plan.Policy
+	now, was := policy.counted(rebuild.Choose(h.server.Version, t, policy.methods(h.plan.Role))), s.Plan.Method
+	if was.Kind != rebuild.Plugin && (now.Kind != was.Kind || now.Algorithm != was.Algorithm || now.Lock != was.Lock || now.StopSQL != was.StopSQL) {
+		return "the table was altered since the plan was made and would be rebuilt in another way: " + now.Reason, nil
 	}
 	return "", nil
 }
 
-// need is what the throttle has to know of a table. While the applier is stopped by us its lag
-// grows as planned; before that it counts like any other.
+// need is what the throttle has to know of a table. While the applier is stopped by us, or waits for
+// a rebuild that blocks writes, its lag grows as approved; before that it counts like any other.
 func (r *run) need(s *Step, stopped bool) throttle.Table {
 	return throttle.Table{Schema: s.Plan.Schema, Name: s.Plan.Table, NeedBytes: s.Plan.High, TempBytes: s.Plan.Temp, ApplierStopped: stopped}
 }
@@ -137,7 +148,7 @@ func (r *run) need(s *Step, stopped bool) throttle.Table {
 // rebuild runs the statement between three watchers, each of which may have it killed: the guard
 // (a promotion), the throttle (a critical limit), and people (cancel, pause now). When this process
 // stops the statement is left to the server.
-func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (rebuild.Result, error) {
+func (w *worker) rebuild(ctx context.Context, s *Step, room *claim, gate *throttle.Throttle) (rebuild.Result, error) {
 	sctx, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(errStepOver)
 	defer context.AfterFunc(ctx, func() { kill(rebuild.ErrLeave) })()
@@ -151,18 +162,38 @@ func (r *run) rebuild(ctx context.Context, h *host, f *rebuild.Fence, s *Step) (
 			return nil
 		}
 	}
-	expect := r.expect(h)
+	expect, sent, hooks := w.expect(w.h), make(chan struct{}), w.hooks(ctx, w.h, gate, s)
 	if s.Plan.Method.StopSQL { // Run is about to stop them, and writes it down first
-		expect.Stopped = channelsOf(h)
+		expect.Stopped = channelsOf(w.h)
+	}
+	begin, begun := hooks.Begin, sync.OnceFunc(func() { close(sent) })
+	hooks.Begin = func(ctx context.Context, m rebuild.Mark) error { begun(); return begin(ctx, m) }
+	if s.State == StepRunning || !s.Plan.Method.StopSQL {
+		begun()
+	}
+	hooks.Progress = func(p rebuild.Progress) {
+		w.h.claims.wrote(room, p.Bytes)
+		w.o.Live.Set(w.job.ID, LiveStep{Seq: s.Seq, Table: s.Plan.Schema + "." + s.Plan.Table, Progress: p})
 	}
 	var g errgroup.Group
-	g.Go(watch(func() error { return r.wish.interrupt(wctx, false, s.Seq) }))
-	g.Go(watch(func() error { return r.guard.Watch(wctx, h.server, h.topology, expect, r.o.WatchEvery) }))
-	g.Go(watch(func() error { return h.throttle.During(wctx, r.need(s, s.Plan.Method.StopSQL)) }))
-	res, err := f.Run(sctx, r.task(s), r.hooks(ctx, h, s))
+	g.Go(watch(func() error { return w.wish.interrupt(wctx, false, s.Seq) }))
+	g.Go(watch(func() error {
+		// While an applier that we stop ends a big transaction the status waits for it, and the guard
+		// would be blind: nothing of ours runs then, and it is asked before the statement is sent.
+		select {
+		case <-sent:
+		case <-wctx.Done():
+			return nil
+		}
+		return w.guard.Watch(wctx, w.h.server, w.h.topology(), expect, w.o.WatchEvery)
+	}))
+	g.Go(watch(func() error {
+		return w.h.throttle.During(wctx, w.need(s, s.Plan.Method.StopSQL || s.Plan.Method.Blocks()))
+	}))
+	res, err := w.fence.Run(sctx, w.task(s), hooks)
 	unwatch()
-	if res.Outcome == rebuild.Done {
-		err = errors.Join(err, r.overtaken(sctx, s))
+	if no := (*guard.Refused)(nil); res.Outcome == rebuild.Done && errors.As(context.Cause(sctx), &no) {
+		err = errors.Join(err, no)
 	}
 	return res, errors.Join(err, g.Wait())
 }
@@ -176,10 +207,10 @@ func (r *run) task(s *Step) rebuild.Task {
 }
 
 // hooks ask the guard on the executing session and make the mark durable before the statement.
-func (r *run) hooks(ctx context.Context, h *host, s *Step) rebuild.Hooks {
+func (r *run) hooks(ctx context.Context, h *host, gate *throttle.Throttle, s *Step) rebuild.Hooks {
 	return rebuild.Hooks{
 		Permit: func(ctx context.Context, sess *dbconn.Session) error {
-			_, err := r.guard.Permit(ctx, sess, h.topology, r.expect(h))
+			_, err := r.guard.Permit(ctx, sess, h.topology(), r.expect(h))
 			return err
 		},
 		Begin: func(ctx context.Context, m rebuild.Mark) error {
@@ -196,10 +227,7 @@ func (r *run) hooks(ctx context.Context, h *host, s *Step) rebuild.Hooks {
 		Executor: r.executor(s),
 		Again: func(_ context.Context, e *rebuild.Error) error {
 			r.notice(ctx, "info", fmt.Sprintf("%s.%s: %s Trying again.", s.Plan.Schema, s.Plan.Table, e.Sentence()))
-			return r.await(ctx, h, s, s.Plan.Method.StopSQL)
-		},
-		Progress: func(p rebuild.Progress) {
-			r.o.Live.Set(r.job.ID, LiveStep{Seq: s.Seq, Table: s.Plan.Schema + "." + s.Plan.Table, Progress: p})
+			return r.await(ctx, h, gate, s, s.Plan.Method.StopSQL)
 		},
 	}
 }
@@ -228,19 +256,37 @@ type processed struct {
 func (w *worker) killed(ctx context.Context, s *Step, cause error) (bool, error) {
 	var refused *guard.Refused
 	if errors.As(cause, &refused) {
-		kind, what := AlertPromoted, "stopped being a replica"
-		if !refused.Verdict.Known() {
-			kind, what = AlertUnwatched, "could not be watched any more"
-		}
-		w.alert(ctx, kind, fmt.Sprintf("%s %s while %s.%s was rebuilt: the statement was killed. %s",
-			w.job.Host, what, s.Plan.Schema, s.Plan.Table, refusal(refused.Verdict, cause)))
+		w.alertWatch(ctx, s, refused, "the statement was killed")
 		return false, errors.Join(w.fail(ctx, s, StepRefused, EventStepFailed, rebuild.Killed, cause), refused)
 	}
 	var critical *throttle.Critical
 	if errors.As(cause, &critical) {
-		w.notice(ctx, "warning", fmt.Sprintf("Stopped %s.%s: %s. It is queued again.", s.Plan.Schema, s.Plan.Table, critical.Sentence()))
+		if s.stopped++; s.stopped > retries { // it would go on for ever, and load the server for nothing
+			return false, w.fail(ctx, s, StepFailed, EventStepFailed, rebuild.Killed, critical)
+		}
+		w.notice(ctx, "warning", fmt.Sprintf("Stopped %s.%s: %s It is queued again.", s.Plan.Schema, s.Plan.Table, critical.Sentence()))
 	}
 	return true, w.again(ctx, s)
+}
+
+// overtaken tells of a guard's refusal that came too late: the table is rebuilt all the same, because
+// a server no longer hears a KILL in its last phase, or because the statement ended before it. With an
+// executor, what the guard saw may be its own doing. The job ends with the refusal.
+func (w *worker) overtaken(ctx context.Context, s *Step, err error) {
+	var refused *guard.Refused
+	if errors.As(err, &refused) {
+		w.alertWatch(ctx, s, refused, "the statement could not be stopped any more and finished")
+	}
+}
+
+// alertWatch tells at once that the guard refused a host while one of its tables was rebuilt.
+func (w *worker) alertWatch(ctx context.Context, s *Step, refused *guard.Refused, end string) {
+	kind, what := AlertPromoted, "stopped being a replica"
+	if !refused.Verdict.Known() {
+		kind, what = AlertUnwatched, "could not be watched any more"
+	}
+	w.alert(ctx, kind, fmt.Sprintf("%s %s while %s.%s was rebuilt: %s. %s",
+		w.job.Host, what, s.Plan.Schema, s.Plan.Table, end, refusal(refused.Verdict, refused)))
 }
 
 // again puts a table whose statement left nothing behind back into the queue.

@@ -136,7 +136,7 @@ func (r *run) settle(ctx context.Context, h *host, s *Step, slot int, cause erro
 	}
 	ended, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	end(cause) // nothing new may be run: only what is there is decided
-	res, err := f.Run(ended, r.task(s), r.hooks(ctx, h, s))
+	res, err := f.Run(ended, r.task(s), r.hooks(ctx, h, h.throttle, s))
 	if cerr := f.Close(); cerr != nil {
 		r.log.Warn("fence not closed", zap.Error(cerr))
 	}

@@ -78,6 +78,17 @@ func restoreApplier(ctx context.Context, srv *dbconn.Server, c Change, restored 
 	return startApplier(ctx, srv, []Change{c}, restored)
 }
 
+// ErrUnsure from stillReplica says that it cannot be told now whether the server still is a replica.
+// The setting is left as it is and asked about again: neither answer may be guessed.
+var ErrUnsure = errors.New("it cannot be told whether the server still is a replica")
+
+// unsure is the error of a server of which that is not known.
+func unsure(srv *dbconn.Server, cause error) *Error {
+	return &Error{Class: ClassOther, Retry: true, Err: cause,
+		Text:   "Whether " + srv.Name + " still is a replica cannot be told, so super_read_only was not switched on again yet.",
+		Advice: "It is tried again; switch it on by hand if the server is a replica."}
+}
+
 // quiet waits until no statement of ours runs on the server: switching super_read_only on would
 // wait for it, with everybody else behind.
 func quiet(ctx context.Context, srv *dbconn.Server) error {
@@ -134,7 +145,9 @@ func switchOn(ctx context.Context, srv *dbconn.Server, stillReplica func(context
 		return fmt.Errorf("restore super_read_only on %s: %w", srv.Name, err)
 	}
 	defer func() { _ = sess.Close() }()
-	if err := stillReplica(ctx); err != nil {
+	if err := stillReplica(ctx); errors.Is(err, ErrUnsure) {
+		return unsure(srv, err)
+	} else if err != nil {
 		return promoted(srv, err)
 	}
 	var on bool
@@ -160,6 +173,9 @@ func switchOn(ctx context.Context, srv *dbconn.Server, stillReplica func(context
 	if err := stillReplica(ctx); err != nil {
 		// Promoted between the two looks: whoever promoted it wants it writable.
 		_, undo := sess.ExecContext(ctx, "SET GLOBAL super_read_only = 0")
+		if errors.Is(err, ErrUnsure) {
+			return unsure(srv, errors.Join(err, undo))
+		}
 		return promoted(srv, errors.Join(err, undo))
 	}
 	return nil

@@ -45,7 +45,7 @@ var (
 // world is a real cluster of one primary (db-1) and replicas, a real database file, and the engine
 // between them. Approvals go through the real service: there is no other way to a job.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	cluster *mysqltest.Cluster
 	access  *dbconn.Access
 	policy  engine.Policy
@@ -87,7 +87,7 @@ func newWorld(t *testing.T, shape string, tables ...mysqltest.TableSpec) *world 
 	return newWorldOf(t, mysqltest.Options{Shape: shape, GeneralLog: true}, tables...)
 }
 
-func newWorldOf(t *testing.T, o mysqltest.Options, tables ...mysqltest.TableSpec) *world {
+func newWorldOf(t testing.TB, o mysqltest.Options, tables ...mysqltest.TableSpec) *world {
 	t.Helper()
 	c := mysqltest.MustStart(t, o)
 	ctx := t.Context()
@@ -280,25 +280,37 @@ func (w *world) sent(node int) map[string]int {
 func (w *world) bytes(node int, name string) (n int64) {
 	w.t.Helper()
 	err := w.cluster.Nodes[node].DB().QueryRowContext(w.t.Context(),
-		"SELECT FILE_SIZE FROM information_schema.INNODB_SYS_TABLESPACES WHERE NAME = ?", strings.Replace(name, ".", "/", 1)).Scan(&n)
+		"SELECT FILE_SIZE FROM information_schema."+w.tablespaces()+" WHERE NAME = ?", strings.Replace(name, ".", "/", 1)).Scan(&n)
 	require.NoError(w.t, err)
 	return n
+}
+
+// tablespaces is where a server lists its files.
+func (w *world) tablespaces() string {
+	if w.cluster.Flavor == mysqltest.MySQL {
+		return "INNODB_TABLESPACES"
+	}
+	return "INNODB_SYS_TABLESPACES"
 }
 
 // leftovers counts temporary tables of ours on a server.
 func (w *world) leftovers(node int) (n int) {
 	w.t.Helper()
 	err := w.cluster.Nodes[node].DB().QueryRowContext(w.t.Context(),
-		"SELECT COUNT(*) FROM information_schema.INNODB_SYS_TABLESPACES WHERE NAME LIKE '%#sql%'").Scan(&n)
+		"SELECT COUNT(*) FROM information_schema."+w.tablespaces()+" WHERE NAME LIKE '%#sql%'").Scan(&n)
 	require.NoError(w.t, err)
 	return n
 }
 
-// ownTransactions are those in a replica's binary log state that carry its own server id.
+// ownTransactions are those in a replica's binary log state that carry its own server id, or uuid.
 func (w *world) ownTransactions(node int) string {
 	w.t.Helper()
 	var state string
 	n := w.cluster.Nodes[node]
+	if w.cluster.Flavor == mysqltest.MySQL {
+		require.NoError(w.t, n.DB().QueryRowContext(w.t.Context(), "SELECT IF(LOCATE(@@server_uuid, @@global.gtid_executed) > 0, @@global.gtid_executed, '')").Scan(&state))
+		return state
+	}
 	require.NoError(w.t, n.DB().QueryRowContext(w.t.Context(), "SELECT @@global.gtid_binlog_state").Scan(&state))
 	for _, g := range strings.Split(state, ",") {
 		if p := strings.Split(g, "-"); len(p) == 3 && p[1] == fmt.Sprint(n.ServerID) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/plugin"
 	"mysql-recycler/engine/rebuild"
+	"mysql-recycler/engine/tablespace"
 	"mysql-recycler/engine/throttle"
 	"mysql-recycler/engine/topology"
 )
@@ -146,13 +148,19 @@ func (p *Planner) freeze(s PlanSpec, d Discovery) (HostPlan, error) {
 	if _, err := company(d.Topology, in.Identity, s.Target.Settings.MinServing); err != nil {
 		return HostPlan{}, err
 	}
-	steps, left := p.steps(s, d)
+	steps, alone, left := p.steps(s, d)
 	if len(steps) == 0 {
-		return HostPlan{}, &Problem{Code: "nothing_to_do", Text: nothingToDo(s, left), Next: "A smaller --min-bytes or --min-share offers more tables."}
+		no := &Problem{Code: "nothing_to_do", Text: nothingToDo(s, left), Next: "A smaller --min-bytes or --min-share offers more tables."}
+		for _, t := range alone {
+			if !slices.Contains(no.Reasons, t.Reason) {
+				no.Reasons = append(no.Reasons, t.Reason)
+			}
+		}
+		return HostPlan{}, no
 	}
 	return HostPlan{
 		Name: s.Target.Host.Name, Addr: in.Addr, Identity: in.Identity, Role: in.Role,
-		Version: in.Version.String(), Steps: steps, Free: freeOn(d, s.Target.Host.Name),
+		Version: in.Version.String(), Steps: steps, Free: freeOn(d, s.Target.Host.Name), Alone: alone,
 	}, nil
 }
 
@@ -221,8 +229,9 @@ func (p *Planner) bound(plan *Plan) error {
 	return nil
 }
 
-// steps lists the tables worth a rebuild, and how many matched the filter but are not.
-func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int) {
+// steps lists the tables worth a rebuild, those left alone because of how they would have to be
+// rebuilt, and how many matched the filter but are not rebuilt.
+func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, alone []LeftTable, left int) {
 	set := s.Target.Settings
 	minGain := firstPositive(s.MinGain, set.MinGain)
 	minShare := firstPositive(s.MinShare, set.MinShare)
@@ -234,21 +243,25 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int)
 			if !s.Filter.Match(t.Schema, t.Name) || t.FileBytes < s.Filter.MinBytes || s.Rest != nil && !s.Rest.has(h.Name, t.Schema, t.Name) {
 				continue
 			}
-			if t.Method.Kind == rebuild.Leave || !t.Prediction.Worth(t.Table, minGain, minShare) {
+			worth := t.Prediction.Worth(t.Table, minGain, minShare)
+			if t.Method.Kind == rebuild.Leave && (worth || t.Space != tablespace.SpaceOwn) {
+				alone = append(alone, LeftTable{Schema: t.Schema, Table: t.Name, Bytes: t.FileBytes, Reason: t.Method.Reason})
+			}
+			if t.Method.Kind == rebuild.Leave || !worth {
 				left++
 				continue
 			}
 			steps = append(steps, PlannedStep{
 				Schema: t.Schema, Table: t.Name, Method: checked(t.Method, policyOf(s)), Bytes: t.FileBytes,
 				Predicted: t.Prediction.Bytes, Low: t.Prediction.Low, High: t.Prediction.High,
-				How: t.Prediction.How, Estimate: estimate(t), Temp: sorting(t),
+				How: t.Prediction.How, Note: t.Prediction.Note, Estimate: estimate(t), Temp: sorting(t),
 			})
 		}
 	}
 	sort.SliceStable(steps, func(i, j int) bool {
 		return steps[i].Bytes-steps[i].Predicted > steps[j].Bytes-steps[j].Predicted
 	})
-	return steps, left // bound numbers what it keeps
+	return steps, alone, left // bound numbers what it keeps
 }
 
 // policyOf is the cluster's policy with what the request adds to it.

@@ -167,11 +167,10 @@ func (l Locale) method(m rebuild.Method) string {
 	case rebuild.LockShared:
 		lock = kLockShared
 	}
-	words := []string{l.text(how, nil), l.text(lock, nil)}
-	if m.StopSQL {
-		words = append(words, l.text(kStopSQL, nil))
+	if m.StopSQL { // then nothing writes that could wait
+		lock = kStopSQL
 	}
-	return strings.Join(words, l.text(kListComma, nil))
+	return l.text(how, nil) + l.text(kListComma, nil) + l.text(lock, nil)
 }
 
 // mode names a mode and what it means.

@@ -19,7 +19,7 @@ func TestAPlanSaysWhy(t *testing.T) {
 		"lag 60 s stops a running table",
 		"1.0 GiB (0.95–1.05, sampled)",
 		"100 MiB (95.0–105, estimated)",
-		"1.0 GiB (0.95–1.05, from pages in use)",
+		"1.0 GiB (0.95–1.05, pages in use)",
 		"shop.orders, shop.carts, shop.visits: with the applier stopped and purge finished, because 8.0.36 can lose rows in an online rebuild while replication writes (MySQL bug 115608).",
 		"shop.articles: its FULLTEXT index makes the server copy the table",
 		"Prediction of shop.carts: 12 of 300 partitions were read in the time allowed",

@@ -64,7 +64,7 @@ var englishSchedules = map[key]string{
 	kLockNone:             "no lock",
 	kLockShared:           "writes wait",
 	kLockTable:            "table locked",
-	kStopSQL:              "replication stopped meanwhile",
+	kStopSQL:              "replication stopped",
 	kListComma:            ", ",
 	kLimitCritical:        "lag {v} stops a running table",
 	kReplicationStops:     "Replication of {host} stops for {time} in all, while {tables} are rebuilt.",
@@ -75,6 +75,6 @@ var englishSchedules = map[key]string{
 	kHowCount:             "counted",
 	kHowSampled:           "sampled",
 	kHowStatistics:        "estimated",
-	kHowPages:             "from pages in use",
+	kHowPages:             "pages in use",
 	kHowUnknown:           "not predicted",
 }

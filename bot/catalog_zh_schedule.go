@@ -64,7 +64,7 @@ var chineseSchedules = map[key]string{
 	kLockNone:             "不锁表",
 	kLockShared:           "阻塞写入",
 	kLockTable:            "锁表",
-	kStopSQL:              "期间停止复制",
+	kStopSQL:              "停止复制",
 	kListComma:            "，",
 	kLimitCritical:        "复制延迟 {v} 时中止当前表",
 	kReplicationStops:     "重建 {tables} 期间，{host} 的复制总共停止{time}。",

@@ -123,6 +123,7 @@ var phrases = []phrase{
 	{"{} stopped being a replica.", "{1} 已不再是从库。"},
 
 	// Methods and predictions.
+	{"The {} matching table(s) on {} are left alone.", "{2} 上匹配的 {1} 张表不处理。"},
 	{"online, in place: reads, writes and replication go on", "在线原地重建：读写和复制照常进行"},
 	{"its FULLTEXT index makes the server copy the table: writes to it, and so replication of this node, wait until it is done", "全文索引使服务器复制整张表：完成前对它的写入（即本节点的复制）会等待"},
 	{"its FULLTEXT index makes the server copy the table: writes to it, and so replication of this node, wait until it is done, and the plan allows no blocking rebuild", "全文索引使服务器复制整张表：完成前对它的写入（即本节点的复制）会等待，而本计划不允许阻塞式重建"},
@@ -135,6 +136,7 @@ var phrases = []phrase{
 	{"{} is locked for the whole OPTIMIZE, and the plan allows no blocking rebuild", "{1} 表在 OPTIMIZE 期间全程锁定，而本计划不允许阻塞式重建"},
 	{"{}: OPTIMIZE, which locks the table until it is done", "{1}：用 OPTIMIZE，完成前锁表"},
 	{"its row format {} was never spelled out and becomes the server's default", "行格式 {1} 未显式指定，重建后改为服务器默认值"},
+	{"online, in place: reads go on", "在线原地重建：读取照常进行"},
 	{"the applier is stopped so that rows can be counted", "为核对行数而停止回放"},
 	{"with the applier stopped and purge finished, because {} can lose rows in an online rebuild while replication writes (MySQL bug {})", "停止回放并等 purge 完成后重建，因为 {1} 在复制写入时在线重建可能丢行（MySQL bug {2}）"},
 	{"UNSAFE, accepted by the approver: {} can lose rows in an online rebuild while replication writes (MySQL bug {})", "不安全，由审批人接受：{1} 在复制写入时在线重建可能丢行（MySQL bug {2}）"},

@@ -151,6 +151,9 @@ func (p *Planner) freeze(s PlanSpec, d Discovery) (HostPlan, error) {
 	steps, alone, left := p.steps(s, d)
 	if len(steps) == 0 {
 		no := &Problem{Code: "nothing_to_do", Text: nothingToDo(s, left), Next: "A smaller --min-bytes or --min-share offers more tables."}
+		if left > 0 && left == len(alone) {
+			no.Text, no.Next = fmt.Sprintf("The %d matching table(s) on %s are left alone.", left, s.Target.Host.Name), ""
+		}
 		for _, t := range alone {
 			if !slices.Contains(no.Reasons, t.Reason) {
 				no.Reasons = append(no.Reasons, t.Reason)
@@ -276,6 +279,7 @@ func policyOf(s PlanSpec) Policy {
 func checked(m rebuild.Method, policy Policy) rebuild.Method {
 	if policy.CheckRows && m.Kind == rebuild.Alter && !m.StopSQL {
 		m.StopSQL = true
+		m.Reason = strings.Replace(m.Reason, "reads, writes and replication go on", "reads go on", 1) // replication does not
 		m.Reason = strings.TrimSuffix(m.Reason, ".") + "; the applier is stopped so that rows can be counted"
 	}
 	return m

@@ -30,10 +30,13 @@ func (s *sampler) nested(ctx context.Context, p path, coarse *sample) (*sample, 
 	for _, v := range values {
 		where, args := " WHERE "+name+" = ?", []any{v}
 		a, err := s.axis(ctx, p, *p.second, where, args)
-		if err != nil && !s.b.spent(err) {
+		switch {
+		case s.b.spent(err): // the values not reached are in the coarse sample
+			coarse.stop(err)
+			return coarse, nil
+		case err != nil:
 			return nil, err
-		}
-		if err != nil || !a.usable() {
+		case !a.usable():
 			return coarse, nil
 		}
 		at := spot{column: *p.second, where: where, args: args, each: s.each,
@@ -41,8 +44,8 @@ func (s *sampler) nested(ctx context.Context, p path, coarse *sample) (*sample, 
 		if _, err := s.strata(ctx, out, p, a, at); err != nil {
 			return nil, err
 		}
-		if out.cut { // the values not reached yet are in the coarse sample
-			coarse.cut = true
+		if out.cut {
+			coarse.cut, coarse.stuck = true, out.stuck || coarse.stuck
 			return coarse, nil
 		}
 	}

@@ -141,7 +141,7 @@ func (s *sampler) read(ctx context.Context, partition string) (*sample, error) {
 		if s.b.spent(err) {
 			continue
 		}
-		if err != nil || out != nil && !(out.cut && out.empty()) {
+		if err != nil || out != nil && (!out.cut || !out.empty()) {
 			return out, err
 		}
 	}

@@ -51,7 +51,9 @@ func planBody(b *builder, p engine.Plan, asOf time.Time, rows int) {
 	if accepted := policyWords(b.l, p.Policy); accepted != "" {
 		b.text(append([]Span{emoji("warning"), plain(" ")}, b.l.say(kAccepted, args{"what": bold(accepted)})...)...)
 	}
+	planStops(b, p)
 	b.table(planTable(b.l, p), rows, kMoreTables)
+	planReasons(b, p)
 }
 
 // planBounds says in which order hosts are worked on, which are left alone, and what else bounds
@@ -135,7 +137,7 @@ func planTable(l Locale, p engine.Plan) Table {
 			if many {
 				name = h.Name + ": " + name
 			}
-			t.Rows = append(t.Rows, []string{name, bytesOf(s.Bytes), bytesOf(s.Predicted), bytesOf(s.Bytes - s.Predicted), l.method(s.Method)})
+			t.Rows = append(t.Rows, []string{name, bytesOf(s.Bytes), l.after(s.Predicted, s.Low, s.High, s.How), bytesOf(s.Bytes - s.Predicted), l.method(s.Method)})
 		}
 	}
 	return t
@@ -165,11 +167,10 @@ func (l Locale) method(m rebuild.Method) string {
 	case rebuild.LockShared:
 		lock = kLockShared
 	}
-	words := []string{l.text(how, nil), l.text(lock, nil)}
-	if m.StopSQL {
-		words = append(words, l.text(kStopSQL, nil))
+	if m.StopSQL { // then nothing writes that could wait
+		lock = kStopSQL
 	}
-	return strings.Join(words, l.text(kListComma, nil))
+	return l.text(how, nil) + l.text(kListComma, nil) + l.text(lock, nil)
 }
 
 // mode names a mode and what it means.
@@ -200,6 +201,7 @@ func (l Locale) limits(x throttle.Limits) string {
 		}
 	}
 	add(x.MaxLag > 0, kLimitLag, l.span(x.MaxLag))
+	add(x.CriticalLag > 0, kLimitCritical, l.span(x.CriticalLag))
 	add(x.ThreadsRunning > 0, kLimitThreads, strconv.Itoa(x.ThreadsRunning))
 	add(x.HistoryLength > 0, kLimitHistory, strconv.FormatInt(x.HistoryLength, 10))
 	add(x.LongTrx > 0, kLimitTrx, l.span(x.LongTrx))

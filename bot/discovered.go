@@ -99,7 +99,7 @@ func foundTable(l Locale, rows []Reclaimable, many bool) Table {
 		if many {
 			name = r.Host + ": " + name
 		}
-		t.Rows = append(t.Rows, []string{name, bytesOf(r.FileBytes), bytesOf(r.Prediction.Bytes), bytesOf(r.Gain()),
+		t.Rows = append(t.Rows, []string{name, bytesOf(r.FileBytes), l.after(r.Prediction.Bytes, r.Prediction.Low, r.Prediction.High, r.Prediction.How), bytesOf(r.Gain()),
 			percent(share(r.Gain(), r.FileBytes))})
 	}
 	return t

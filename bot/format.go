@@ -15,15 +15,23 @@ func bytesOf(n int64) string {
 	if n < 0 {
 		f, sign = -f, "−"
 	}
+	if name, by := unitOf(n); by > 1 {
+		return sign + short(f/by) + " " + name
+	}
+	return sign + strconv.FormatFloat(f, 'f', -1, 64) + " B"
+}
+
+// unitOf is the unit a size is written in, and its bytes.
+func unitOf(n int64) (name string, by float64) {
 	for _, u := range []struct {
 		by   float64
 		name string
 	}{{1 << 40, "TiB"}, {1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
-		if f >= u.by*0.9995 {
-			return sign + short(f/u.by) + " " + u.name
+		if math.Abs(float64(n)) >= u.by*0.9995 {
+			return u.name, u.by
 		}
 	}
-	return sign + strconv.FormatFloat(f, 'f', -1, 64) + " B"
+	return "B", 1
 }
 
 // short keeps three digits or all before the point.

@@ -87,6 +87,7 @@ func TestGallery(t *testing.T) {
 		g := &gallery{l: l, ch: map[Locale]string{English: "C1", Chinese: "CZH"}[l], seen: map[string]bool{}, me: map[Locale]approvals.Actor{English: alice, Chinese: carol}[l]}
 		g.discovery(t)
 		g.run(t)
+		g.hard(t)
 		g.troubles(t)
 		g.schedules(t)
 		g.breakGlass(t)
@@ -184,6 +185,21 @@ func (g *gallery) run(t *testing.T) {
 	g.look("run goes on")
 	w.moves(id, engine.JobSucceeded, engine.EventJobCompleted, "", nil)
 	g.look("run done")
+}
+
+// hard is a plan for tables that need care, with and without the permission to copy.
+func (g *gallery) hard(t *testing.T) {
+	for _, copies := range []bool{false, true} {
+		g.w, g.told = ready(t), 0
+		g.w.settings.Limits.CriticalLag, g.w.settings.Policy.AllowCopy = time.Minute, copies
+		hard(&g.w.found[0], copies)
+		g.says(g.me, "plan db-prod-3 --schema shop")
+		g.w.saysIn(g.me, g.ch, "run db-prod-3 --schema shop")
+		g.look("run of tables that need care asked")
+	}
+	g.w, g.told = ready(t), 0
+	hard(&g.w.found[0], false)
+	g.says(g.me, "plan db-prod-3 --table articles")
 }
 
 // troubles are the ends nobody wants.

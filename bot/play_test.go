@@ -3,6 +3,7 @@ package bot
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -176,7 +177,7 @@ func discovery(id string, at time.Time) engine.Discovery {
 		return engine.TableReport{
 			Table:      tablespace.Table{Schema: schema, Name: name, Engine: "InnoDB", FileBytes: bytes, Space: tablespace.SpaceOwn},
 			Prediction: tablespace.Prediction{Bytes: after, Low: after - after/20, High: after + after/20, How: "sampled"},
-			Method:     rebuild.Method{Kind: rebuild.Alter, Algorithm: "INPLACE", Lock: "NONE"},
+			Method:     rebuild.Method{Kind: rebuild.Alter, Algorithm: "INPLACE", Lock: "NONE", Reason: "online, in place: reads, writes and replication go on"},
 		}
 	}
 	tables := []engine.TableReport{
@@ -190,5 +191,32 @@ func discovery(id string, at time.Time) engine.Discovery {
 			primary, node("db-prod-2", topology.RoleReplica, "db-prod-1"), node("db-prod-3", topology.RoleReplica, "db-prod-1"),
 		}},
 		Hosts: []engine.HostInventory{{Name: "db-prod-3", Tables: tables}},
+	}
+}
+
+// hard makes of a discovery one of a server whose tables need care: an affected version, full-text
+// indexes, a general tablespace, predictions that are not certain.
+func hard(d *engine.Discovery, copies bool) {
+	why := "with the applier stopped and purge finished, because 8.0.36 can lose rows in an online rebuild while replication writes (MySQL bug 115608)"
+	fulltext := rebuild.Method{Kind: rebuild.Alter, Algorithm: rebuild.Copy, Lock: rebuild.LockShared,
+		Reason: "its FULLTEXT index makes the server copy the table: writes to it, and so replication of this node, wait until it is done"}
+	if !copies {
+		fulltext = rebuild.Method{Kind: rebuild.Leave, Reason: fulltext.Reason + ", and the plan allows no blocking rebuild"}
+	}
+	tables := d.Hosts[0].Tables
+	for i := range tables {
+		tables[i].Method = rebuild.Method{Kind: rebuild.Alter, Algorithm: rebuild.Inplace, Lock: rebuild.LockShared, StopSQL: true, Reason: why}
+	}
+	tables[1].Prediction.How, tables[1].Prediction.Note = tablespace.HowStatistics, "12 of 300 partitions were read in the time allowed, and the others taken to be like them"
+	add := func(name string, space tablespace.Space, m rebuild.Method) {
+		t := tables[0]
+		t.Name, t.Space, t.Method = name, space, m
+		t.Prediction.How = tablespace.HowUsedPages
+		d.Hosts[0].Tables = append(d.Hosts[0].Tables, t)
+	}
+	add("articles", tablespace.SpaceOwn, fulltext)
+	for i := range 16 {
+		add(fmt.Sprintf("archive_%02d", i+1), tablespace.SpaceGeneral, rebuild.Method{Kind: rebuild.Leave,
+			Reason: "it lives in a general tablespace, which does not shrink when one of its tables is rebuilt"})
 	}
 }

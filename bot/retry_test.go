@@ -71,7 +71,7 @@ func TestCheckRows(t *testing.T) {
 	w.says(alice, "run db-prod-3 --check-rows")
 	w.tells()
 	require.Contains(t, w.show("R-7QK1/card"), "rows counted before and after, applier stopped meanwhile")
-	require.Contains(t, w.show("R-7QK1/card"), "replication stopped meanwhile")
+	require.Contains(t, w.show("R-7QK1/card"), "All tables: online, in place: reads go on; the applier is stopped so that rows can be counted.")
 	require.True(t, w.requests[0].Plan.Policy.CheckRows)
 	require.Contains(t, w.says(carol, "plan db-prod-3 --check-rows"), "每次重建前后核对行数")
 }

@@ -68,6 +68,16 @@ type HostPlan struct {
 	Version  string          `json:"version"`
 	Steps    []PlannedStep   `json:"steps"`
 	Free     throttle.Free   `json:"free,omitzero"` // at the snapshot
+	Alone    []LeftTable     `json:"alone,omitempty"`
+}
+
+// LeftTable is a table of a host that was asked for and is left alone because of how it would have
+// to be rebuilt, with the reason in words. One that has nothing to give back is not told.
+type LeftTable struct {
+	Schema string `json:"schema"`
+	Table  string `json:"table"`
+	Bytes  int64  `json:"bytes"` // on disk at the snapshot
+	Reason string `json:"reason"`
 }
 
 // PlannedStep is one table of a plan with the reason for its method and what it should give back.
@@ -81,6 +91,7 @@ type PlannedStep struct {
 	Low       int64          `json:"low"`
 	High      int64          `json:"high"`
 	How       string         `json:"how"`
+	Note      string         `json:"note,omitempty"` // what makes the prediction uncertain, in words
 	Estimate  time.Duration  `json:"estimate"`
 	Temp      int64          `json:"temp,omitempty"` // for sorting its secondary indexes, at most
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/plugin"
 	"mysql-recycler/engine/rebuild"
+	"mysql-recycler/engine/tablespace"
 	"mysql-recycler/engine/throttle"
 	"mysql-recycler/engine/topology"
 )
@@ -154,13 +156,22 @@ func (p *Planner) freeze(s PlanSpec, d Discovery) (HostPlan, error) {
 		return HostPlan{}, &Problem{Code: "host_refused", Text: "Rows cannot be counted before and after on " + in.Name + ": it is the primary, where writes go on.",
 			Next: "Leave out --check-rows, or choose a replica."}
 	}
-	steps, left := p.steps(s, d)
+	steps, alone, left := p.steps(s, d)
 	if len(steps) == 0 {
-		return HostPlan{}, &Problem{Code: "nothing_to_do", Text: nothingToDo(s, left), Next: "A smaller --min-bytes or --min-share offers more tables."}
+		no := &Problem{Code: "nothing_to_do", Text: nothingToDo(s, left), Next: "A smaller --min-bytes or --min-share offers more tables."}
+		if left > 0 && left == len(alone) {
+			no.Text, no.Next = fmt.Sprintf("The %d matching table(s) on %s are left alone.", left, s.Target.Host.Name), ""
+		}
+		for _, t := range alone {
+			if !slices.Contains(no.Reasons, t.Reason) {
+				no.Reasons = append(no.Reasons, t.Reason)
+			}
+		}
+		return HostPlan{}, no
 	}
 	return HostPlan{
 		Name: s.Target.Host.Name, Addr: in.Addr, Identity: in.Identity, Role: in.Role,
-		Version: in.Version.String(), Steps: steps, Free: freeOn(d, s.Target.Host.Name),
+		Version: in.Version.String(), Steps: steps, Free: freeOn(d, s.Target.Host.Name), Alone: alone,
 	}, nil
 }
 
@@ -229,8 +240,9 @@ func (p *Planner) bound(plan *Plan) error {
 	return nil
 }
 
-// steps lists the tables worth a rebuild, and how many matched the filter but are not.
-func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int) {
+// steps lists the tables worth a rebuild, those left alone because of how they would have to be
+// rebuilt, and how many matched the filter but are not rebuilt.
+func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, alone []LeftTable, left int) {
 	set := s.Target.Settings
 	minGain := firstPositive(s.MinGain, set.MinGain)
 	minShare := firstPositive(s.MinShare, set.MinShare)
@@ -242,21 +254,25 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, left int)
 			if !s.Filter.Match(t.Schema, t.Name) || t.FileBytes < s.Filter.MinBytes || s.Rest != nil && !s.Rest.has(h.Name, t.Schema, t.Name) {
 				continue
 			}
-			if t.Method.Kind == rebuild.Leave || !t.Prediction.Worth(t.Table, minGain, minShare) {
+			worth := t.Prediction.Worth(t.Table, minGain, minShare)
+			if t.Method.Kind == rebuild.Leave && (worth || t.Space != tablespace.SpaceOwn) {
+				alone = append(alone, LeftTable{Schema: t.Schema, Table: t.Name, Bytes: t.FileBytes, Reason: t.Method.Reason})
+			}
+			if t.Method.Kind == rebuild.Leave || !worth {
 				left++
 				continue
 			}
 			steps = append(steps, PlannedStep{
 				Schema: t.Schema, Table: t.Name, Method: policyOf(s).counted(t.Method), Bytes: t.FileBytes,
 				Predicted: t.Prediction.Bytes, Low: t.Prediction.Low, High: t.Prediction.High,
-				How: t.Prediction.How, Estimate: estimate(t), Temp: sorting(t),
+				How: t.Prediction.How, Note: t.Prediction.Note, Estimate: estimate(t), Temp: sorting(t),
 			})
 		}
 	}
 	sort.SliceStable(steps, func(i, j int) bool {
 		return steps[i].Bytes-steps[i].Predicted > steps[j].Bytes-steps[j].Predicted
 	})
-	return steps, left // bound numbers what it keeps
+	return steps, alone, left // bound numbers what it keeps
 }
 
 // policyOf is the cluster's policy with what the request adds to it.
@@ -277,6 +293,7 @@ func (p Policy) methods(role topology.Role) rebuild.ChooseOptions {
 func (p Policy) counted(m rebuild.Method) rebuild.Method {
 	if p.CheckRows && m.Kind == rebuild.Alter && !m.StopSQL {
 		m.StopSQL = true
+		m.Reason = strings.Replace(m.Reason, "reads, writes and replication go on", "reads go on", 1) // replication does not
 		m.Reason = strings.TrimSuffix(m.Reason, ".") + "; the applier is stopped so that rows can be counted"
 	}
 	return m

@@ -34,14 +34,14 @@ type Freed struct {
 
 // TableView is a table that a rebuild should make smaller.
 type TableView struct {
-	Cluster        string    `json:"cluster"`
-	Host           string    `json:"host"`
-	Table          string    `json:"table" example:"shop.orders"`
-	Bytes          int64     `json:"bytes" doc:"On disk when it was looked at"`
-	PredictedBytes int64     `json:"predicted_bytes" doc:"After a rebuild"`
-	GainBytes      int64     `json:"gain_bytes"`
-	Method         string    `json:"method"`
-	Seen           time.Time `json:"seen" doc:"When it was looked at"`
+	Cluster string `json:"cluster"`
+	Host    string `json:"host"`
+	Table   string `json:"table" example:"shop.orders"`
+	Bytes   int64  `json:"bytes" doc:"On disk when it was looked at"`
+	Predicted
+	GainBytes int64     `json:"gain_bytes"`
+	Method    string    `json:"method"`
+	Seen      time.Time `json:"seen" doc:"When it was looked at"`
 }
 
 // FreedView is what one day's rebuilds of a cluster gave back.
@@ -103,7 +103,7 @@ func (s *Server) listTables(ctx context.Context, in *listTables) (*struct{ Body 
 	}
 	for _, t := range rows {
 		out.Items = append(out.Items, TableView{Cluster: t.Cluster, Host: t.Host, Table: t.Key(), Bytes: t.FileBytes,
-			PredictedBytes: t.FileBytes - t.Gain(), GainBytes: t.Gain(), Method: string(t.Method.Kind), Seen: t.Seen.UTC()})
+			Predicted: Predicted{PredictedBytes: t.FileBytes - t.Gain(), Low: t.Prediction.Low, High: t.Prediction.High, How: t.Prediction.How, Note: t.Prediction.Note}, GainBytes: t.Gain(), Method: string(t.Method.Kind), Seen: t.Seen.UTC()})
 	}
 	return &struct{ Body TableList }{out}, nil
 }

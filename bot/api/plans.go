@@ -19,12 +19,31 @@ type PlannedView struct {
 
 // PlannedStepView is one table of a plan.
 type PlannedStepView struct {
-	Host            string  `json:"host"`
-	Table           string  `json:"table" example:"shop.orders"`
-	Method          string  `json:"method"`
-	Bytes           int64   `json:"bytes" doc:"On disk when it was looked at"`
-	PredictedBytes  int64   `json:"predicted_bytes" doc:"After the rebuild"`
+	Host         string `json:"host"`
+	Table        string `json:"table" example:"shop.orders"`
+	Method       string `json:"method"`
+	Reason       string `json:"reason,omitempty" doc:"Why it is rebuilt so"`
+	StopsReplica bool   `json:"stops_replication,omitempty" doc:"Replication of the host stops for as long as the table takes"`
+	Bytes        int64  `json:"bytes" doc:"On disk when it was looked at"`
+	Predicted
 	EstimateSeconds float64 `json:"estimate_seconds"`
+}
+
+// Predicted is the size after a rebuild, with how sure that is.
+type Predicted struct {
+	PredictedBytes int64  `json:"predicted_bytes" doc:"After the rebuild"`
+	Low            int64  `json:"predicted_low_bytes"`
+	High           int64  `json:"predicted_high_bytes"`
+	How            string `json:"predicted_how" enum:"sampled+count,sampled,statistics,used_pages,none" doc:"How the prediction was found"`
+	Note           string `json:"predicted_note,omitempty" doc:"What makes it uncertain"`
+}
+
+// LeftTableView is a table that a plan leaves alone.
+type LeftTableView struct {
+	Host   string `json:"host"`
+	Table  string `json:"table"`
+	Bytes  int64  `json:"bytes" doc:"On disk when it was looked at"`
+	Reason string `json:"reason"`
 }
 
 // LeftView is a host that a plan leaves alone.
@@ -53,15 +72,27 @@ func (s *Server) planRoutes() {
 
 // ViewPlanned makes the view of a plan.
 func ViewPlanned(p engine.Plan) PlannedView {
-	v := PlannedView{Cluster: p.Cluster, PlanView: viewPlan(p.Summary()), Steps: []PlannedStepView{}, Left: []LeftView{}}
-	for _, h := range p.Hosts {
-		for _, st := range h.Steps {
-			v.Steps = append(v.Steps, PlannedStepView{Host: h.Name, Table: st.Schema + "." + st.Table, Method: string(st.Method.Kind),
-				Bytes: st.Bytes, PredictedBytes: st.Predicted, EstimateSeconds: st.Estimate.Seconds()})
-		}
-	}
+	v := PlannedView{Cluster: p.Cluster, PlanView: viewPlan(p.Summary()), Left: []LeftView{}}
+	v.Steps, v.LeftTables = viewTables(p)
 	for _, l := range p.Left {
 		v.Left = append(v.Left, LeftView{Host: l.Name, Reason: l.Reason})
 	}
 	return v
+}
+
+// viewTables makes the views of a plan's tables and of those it leaves alone.
+func viewTables(p engine.Plan) ([]PlannedStepView, []LeftTableView) {
+	steps := []PlannedStepView{}
+	var left []LeftTableView
+	for _, h := range p.Hosts {
+		for _, st := range h.Steps {
+			steps = append(steps, PlannedStepView{Host: h.Name, Table: st.Schema + "." + st.Table, Method: string(st.Method.Kind), Reason: st.Method.Reason,
+				StopsReplica: st.Method.Blocks() || st.Method.StopSQL, Bytes: st.Bytes, EstimateSeconds: st.Estimate.Seconds(),
+				Predicted: Predicted{PredictedBytes: st.Predicted, Low: st.Low, High: st.High, How: st.How, Note: st.Note}})
+		}
+		for _, t := range h.Alone {
+			left = append(left, LeftTableView{Host: h.Name, Table: t.Schema + "." + t.Table, Bytes: t.Bytes, Reason: t.Reason})
+		}
+	}
+	return steps, left
 }

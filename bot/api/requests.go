@@ -140,6 +140,9 @@ func (s *Server) getRequest(ctx context.Context, in *RequestPath) (*oneRequest, 
 		return nil, err
 	}
 	v := viewRequest(r)
+	if r.Plan != nil && v.Plan != nil {
+		v.Tables, v.Plan.LeftTables = viewTables(*r.Plan)
+	}
 	jobs, err := s.o.Lists.JobPage(ctx, Filter{Request: r.ID}, Place{}, 1000)
 	if err != nil {
 		return nil, err

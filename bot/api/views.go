@@ -15,20 +15,21 @@ type Person struct {
 
 // RequestView is a request as callers see it.
 type RequestView struct {
-	ID           string       `json:"id" example:"R-7QK2"`
-	Kind         string       `json:"kind" enum:"discover,recycle"`
-	State        string       `json:"state" enum:"pending,approved,denied,expired,withdrawn,superseded"`
-	Cluster      string       `json:"cluster"`
-	Target       string       `json:"target"`
-	Command      string       `json:"command"`
-	Requester    Person       `json:"requester"`
-	Digest       string       `json:"digest" doc:"What a review must name: the SHA-256 of what was asked"`
-	MinApprovals int          `json:"min_approvals"`
-	Created      time.Time    `json:"created"`
-	Expires      time.Time    `json:"expires"`
-	Reviews      []ReviewView `json:"reviews" nullable:"false"`
-	Plan         *PlanView    `json:"plan,omitempty"`
-	Jobs         []string     `json:"jobs,omitempty" nullable:"false" doc:"Ids of its jobs; only when one request is read"`
+	ID           string            `json:"id" example:"R-7QK2"`
+	Kind         string            `json:"kind" enum:"discover,recycle"`
+	State        string            `json:"state" enum:"pending,approved,denied,expired,withdrawn,superseded"`
+	Cluster      string            `json:"cluster"`
+	Target       string            `json:"target"`
+	Command      string            `json:"command"`
+	Requester    Person            `json:"requester"`
+	Digest       string            `json:"digest" doc:"What a review must name: the SHA-256 of what was asked"`
+	MinApprovals int               `json:"min_approvals"`
+	Created      time.Time         `json:"created"`
+	Expires      time.Time         `json:"expires"`
+	Reviews      []ReviewView      `json:"reviews" nullable:"false"`
+	Plan         *PlanView         `json:"plan,omitempty"`
+	Tables       []PlannedStepView `json:"tables,omitempty" nullable:"false" doc:"Its plan table by table; only when one request is read"`
+	Jobs         []string          `json:"jobs,omitempty" nullable:"false" doc:"Ids of its jobs; only when one request is read"`
 }
 
 // ReviewView is one person's decision.
@@ -41,13 +42,14 @@ type ReviewView struct {
 
 // PlanView is what would run.
 type PlanView struct {
-	Mode            string    `json:"mode" enum:"binlog-off,binlog-on"`
-	Tables          int       `json:"tables"`
-	Bytes           int64     `json:"bytes" doc:"On disk when it was looked at"`
-	GainBytes       int64     `json:"gain_bytes" doc:"What it should give back; predicted"`
-	EstimateSeconds float64   `json:"estimate_seconds"`
-	Hosts           []string  `json:"hosts" nullable:"false"`
-	Snapshot        time.Time `json:"snapshot" doc:"When the discovery it was made from was taken"`
+	Mode            string          `json:"mode" enum:"binlog-off,binlog-on"`
+	Tables          int             `json:"tables"`
+	Bytes           int64           `json:"bytes" doc:"On disk when it was looked at"`
+	GainBytes       int64           `json:"gain_bytes" doc:"What it should give back; predicted"`
+	EstimateSeconds float64         `json:"estimate_seconds"`
+	Hosts           []string        `json:"hosts" nullable:"false"`
+	Snapshot        time.Time       `json:"snapshot" doc:"When the discovery it was made from was taken"`
+	LeftTables      []LeftTableView `json:"left_tables,omitempty" nullable:"false" doc:"Tables that are left alone because of how they would have to be rebuilt; only when one plan is read"`
 }
 
 // JobView is a job as callers see it.

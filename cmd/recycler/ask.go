@@ -170,11 +170,28 @@ func planTable(p api.PlannedView) func(io.Writer) {
 			row(w, "left out", l.Host+": "+l.Reason)
 		}
 		row(w)
-		row(w, "HOST", "TABLE", "BYTES", "PREDICTED", "GAIN", "METHOD", "ABOUT")
-		for _, s := range p.Steps {
-			row(w, s.Host, s.Table, size(s.Bytes), size(s.PredictedBytes), size(s.Bytes-s.PredictedBytes), s.Method, seconds(s.EstimateSeconds))
-		}
+		stepRows(w, p.Steps, p.LeftTables)
 	}
+}
+
+// stepRows is a plan table by table, and what it leaves alone.
+func stepRows(w io.Writer, steps []api.PlannedStepView, left []api.LeftTableView) {
+	row(w, "HOST", "TABLE", "BYTES", "PREDICTED", "GAIN", "METHOD", "ABOUT", "WHY")
+	for _, s := range steps {
+		why := s.Reason
+		if s.Note != "" {
+			why += "; predicted: " + s.Note
+		}
+		row(w, s.Host, s.Table, size(s.Bytes), predicted(s.Predicted), size(s.Bytes-s.PredictedBytes), s.Method, seconds(s.EstimateSeconds), why)
+	}
+	for _, t := range left {
+		row(w, t.Host, t.Table, size(t.Bytes), "", "", "leave", "", t.Reason)
+	}
+}
+
+// predicted is a size with its range and the way it was found.
+func predicted(p api.Predicted) string {
+	return fmt.Sprintf("%s (%s to %s, %s)", size(p.PredictedBytes), size(p.Low), size(p.High), p.How)
 }
 
 func tablesCommand() *cobra.Command {
@@ -200,9 +217,9 @@ func tablesCommand() *cobra.Command {
 				}
 			}
 			return r.print(c.OutOrStdout(), rows, func(w io.Writer) {
-				row(w, "CLUSTER", "HOST", "TABLE", "BYTES", "GAIN", "SHARE", "METHOD", "SEEN")
+				row(w, "CLUSTER", "HOST", "TABLE", "BYTES", "PREDICTED", "GAIN", "SHARE", "METHOD", "SEEN")
 				for _, t := range rows {
-					row(w, t.Cluster, t.Host, t.Table, size(t.Bytes), size(t.GainBytes), fmt.Sprintf("%.0f %%", 100*float64(t.GainBytes)/float64(max(t.Bytes, 1))), t.Method, stamp(t.Seen))
+					row(w, t.Cluster, t.Host, t.Table, size(t.Bytes), predicted(t.Predicted), size(t.GainBytes), fmt.Sprintf("%.0f %%", 100*float64(t.GainBytes)/float64(max(t.Bytes, 1))), t.Method, stamp(t.Seen))
 				}
 			})
 		},

@@ -131,7 +131,7 @@ func seenTable(d engine.Discovery) func(io.Writer) {
 		row(w, "HOST", "TABLE", "BYTES", "PREDICTED", "GAIN", "METHOD")
 		for _, h := range d.Hosts {
 			for _, t := range h.Tables {
-				row(w, h.Name, t.Key(), size(t.FileBytes), size(t.FileBytes-t.Gain()), size(t.Gain()), string(t.Method.Kind))
+				row(w, h.Name, t.Key(), size(t.FileBytes), predicted(api.Predicted{PredictedBytes: t.Prediction.Bytes, Low: t.Prediction.Low, High: t.Prediction.High, How: t.Prediction.How}), size(t.Gain()), string(t.Method.Kind))
 			}
 		}
 	}

@@ -92,6 +92,10 @@ func requestTable(q api.RequestView, p paint) func(io.Writer) {
 		for _, j := range q.Jobs {
 			row(w, "job", j)
 		}
+		if q.Plan != nil && len(q.Tables) > 0 {
+			row(w)
+			stepRows(w, q.Tables, q.Plan.LeftTables)
+		}
 	}
 }
 

@@ -141,19 +141,16 @@ func f(n int64) float64 { return float64(n) / mib }
 func detail(b *testing.B, e *env, t Table) {
 	b.Helper()
 	ctx := context.Background()
-	p := &predictor{q: e.srv, v: e.srv.Version, t: t, o: PredictOptions{ExactRows: true}.withDefaults(), until: time.Now().Add(time.Minute)}
+	p := &predictor{b: &budget{q: e.srv, v: e.srv.Version, until: time.Now().Add(time.Minute)}, v: e.srv.Version, t: t, o: PredictOptions{ExactRows: true}.withDefaults()}
 	require.NoError(b, p.prepare(ctx))
 	units, err := p.units(ctx)
 	require.NoError(b, err)
 	for _, u := range units {
-		s := &sampler{q: p.q, t: p.t, l: p.l, until: p.until, each: 40, places: 64, pieces: 192, prefix: make([]part, len(p.prefix))}
-		for part, at := range p.prefix {
-			s.prefix[at] = part
-		}
+		s := p.sampler(1)
 		got, err := s.read(ctx, u.name)
 		require.NoError(b, err)
 		n, spread, ok := got.rows()
-		exact, _, err := p.count(ctx, u)
+		exact, _, err := p.count(ctx, p.b, u)
 		require.NoError(b, err)
 		shape := p.shape(got)
 		fmt.Printf("  unit %q rows: density %.0f (%.3f, %v) statistics %.0f count %.0f\n", u.name, n, spread, ok, u.rows, exact)

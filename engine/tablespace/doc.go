@@ -24,6 +24,14 @@
 // prediction carries a range from these uncertainties and the way it was found. What cannot be
 // sampled (compressed pages) is bounded by the pages in use and says so.
 //
+// # Bounds
+//
+// A prediction has a budget of time. Each statement carries what is left of it to the server, which
+// ends it by itself: a client that walks away would leave it running. When the time is over the
+// sample is what was read until then, places in a key and partitions being visited in an order that
+// is spread over all of them. Partitions that were not read are taken to be like the others; a
+// table of which nothing was read is bounded by its pages in use. The note says so.
+//
 // # Failure behaviour
 //
 // A table that disappears is ErrGone. A prediction that cannot be made is an error, never a

@@ -24,22 +24,29 @@ func (s *sampler) nested(ctx context.Context, p path, coarse *sample) (*sample, 
 	if err != nil || len(values) == 0 {
 		return coarse, err
 	}
-	coarse.blind = true
+	coarse.blind = true // what was counted are stretches of a few values
 	name := dbconn.QuoteName(p.first.name)
 	out := &sample{}
 	for _, v := range values {
 		where, args := " WHERE "+name+" = ?", []any{v}
 		a, err := s.axis(ctx, p, *p.second, where, args)
-		if err != nil {
+		switch {
+		case s.b.spent(err): // the values not reached are in the coarse sample
+			coarse.stop(err)
+			return coarse, nil
+		case err != nil:
 			return nil, err
-		}
-		if !a.usable() {
+		case !a.usable():
 			return coarse, nil
 		}
 		at := spot{column: *p.second, where: where, args: args, each: s.each,
 			places: max(4, s.places/len(values)), pieces: max(8, s.pieces/len(values))}
 		if _, err := s.strata(ctx, out, p, a, at); err != nil {
 			return nil, err
+		}
+		if out.cut {
+			coarse.cut, coarse.stuck = true, out.stuck || coarse.stuck
+			return coarse, nil
 		}
 	}
 	out.blind = out.blind || !all
@@ -52,14 +59,17 @@ func (s *sampler) distinct(ctx context.Context, p path) (values []any, all bool,
 	base := "SELECT " + name + " FROM " + s.from + " FORCE INDEX (" + dbconn.QuoteName(p.index) + ")"
 	query, args := base+" ORDER BY "+name+" LIMIT 1", []any{}
 	for range manyValues {
-		var raw []byte
-		err := s.q.QueryRowContext(ctx, query, args...).Scan(&raw)
-		if isNoRows(err) {
-			return values, true, nil
+		next, err := s.values(ctx, query, args...)
+		if s.b.spent(err) {
+			return values, false, nil
 		}
 		if err != nil {
-			return nil, false, fmt.Errorf("walk the key of %s: %w", s.t.Key(), err)
+			return nil, false, err
 		}
+		if len(next) == 0 {
+			return values, true, nil
+		}
+		raw := next[0]
 		var value any = string(raw)
 		if kindOf(p.first.full) == axisBytes {
 			value = raw
@@ -70,9 +80,9 @@ func (s *sampler) distinct(ctx context.Context, p path) (values []any, all bool,
 	return values, false, nil
 }
 
-// values reads single values.
+// values reads single values; nothing when the time is over.
 func (s *sampler) values(ctx context.Context, query string, args ...any) ([][]byte, error) {
-	rows, err := s.q.QueryContext(ctx, query, args...)
+	rows, err := s.b.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("sample the key of %s: %w", s.t.Key(), err)
 	}
@@ -85,12 +95,16 @@ func (s *sampler) values(ctx context.Context, query string, args ...any) ([][]by
 		}
 		out = append(out, v)
 	}
-	return out, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("sample the key of %s: %w", s.t.Key(), err)
+	}
+	return out, nil
 }
 
-// records runs one sampling query; the first column is the key.
+// records runs one sampling query; the first column is the key. With an error it returns what was
+// read before.
 func (s *sampler) records(ctx context.Context, query string, args ...any) ([]record, error) {
-	rows, err := s.q.QueryContext(ctx, query, args...)
+	rows, err := s.b.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
 	}
@@ -111,7 +125,7 @@ func (s *sampler) records(ctx context.Context, query string, args ...any) ([]rec
 		out = append(out, record{length: values[:n], prefix: values[n:]})
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("sample %s: %w", s.t.Key(), err)
+		return out, fmt.Errorf("sample %s: %w", s.t.Key(), err)
 	}
 	return out, nil
 }

@@ -14,7 +14,8 @@ import (
 type PredictOptions struct {
 	// ExactRows counts the rows with COUNT(*) while the budget lasts. It reads a whole index.
 	ExactRows bool
-	// Budget bounds the time of one prediction. Defaults to 5 s.
+	// Budget bounds the time of one prediction: no statement is sent after it, and the server ends by
+	// itself what runs then. Defaults to 5 s.
 	Budget time.Duration
 }
 
@@ -37,11 +38,19 @@ func Predict(ctx context.Context, q dbconn.Querier, v dbconn.Version, t Table, o
 		return Prediction{Bytes: t.FileBytes, Low: t.FileBytes, High: t.FileBytes, How: HowStatistics,
 			Note: "it lives in a shared tablespace, which does not shrink"}, nil
 	}
-	p := &predictor{q: q, v: v, t: t, o: o, until: time.Now().Add(o.Budget)}
-	if err := p.prepare(ctx); err != nil {
+	p := &predictor{b: &budget{q: q, v: v, until: time.Now().Add(o.Budget)}, v: v, t: t, o: o}
+	err := p.prepare(ctx)
+	var units []unit
+	if err == nil {
+		units, err = p.units(ctx)
+	}
+	if err != nil {
+		if p.b.spent(err) && ctx.Err() == nil {
+			return unknown(t), nil
+		}
 		return Prediction{}, err
 	}
-	return p.run(ctx)
+	return p.run(ctx, units)
 }
 
 // predictFreeList is for MyISAM and Aria, whose free list tells the truth: DATA_FREE is what
@@ -53,11 +62,10 @@ func predictFreeList(t Table) Prediction {
 
 // predictor holds what one prediction has learnt.
 type predictor struct {
-	q      dbconn.Querier
+	b      *budget
 	v      dbconn.Version
 	t      Table
 	o      PredictOptions
-	until  time.Time
 	l      *layout
 	grow   growth
 	page   pageSize // in memory; that of the file is smaller when it is compressed
@@ -70,14 +78,14 @@ type predictor struct {
 // prepare reads the layout, the server's growth rules and the statistics.
 func (p *predictor) prepare(ctx context.Context) error {
 	var err error
-	if p.l, err = readLayout(ctx, p.q, p.v, p.t); err != nil {
+	if p.l, err = readLayout(ctx, p.b, p.v, p.t); err != nil {
 		return err
 	}
-	if p.grow, p.page, err = readGrowth(ctx, p.q, p.v, p.t); err != nil {
+	if p.grow, p.page, err = readGrowth(ctx, p.b, p.v, p.t); err != nil {
 		return err
 	}
 	if p.t.Has(FullText) {
-		if p.fts, err = fullTextBytes(ctx, p.q, p.v, p.t); err != nil {
+		if p.fts, err = fullTextBytes(ctx, p.b, p.v, p.t); err != nil {
 			return err
 		}
 	}
@@ -95,38 +103,78 @@ func (p *predictor) prepare(ctx context.Context) error {
 			}
 		}
 	}
-	p.stats, err = readStatistics(ctx, p.q, p.t)
+	p.stats, err = readStatistics(ctx, p.b, p.t)
 	return err
 }
 
-// run predicts partition by partition and adds up.
-func (p *predictor) run(ctx context.Context) (Prediction, error) {
-	units, err := p.units(ctx)
-	if err != nil {
-		return Prediction{}, err
-	}
-	s := &sampler{q: p.q, t: p.t, l: p.l, until: p.until, each: 40, places: max(4, 64/len(units)), pieces: max(16, 192/len(units)), prefix: make([]part, len(p.prefix))}
-	for part, at := range p.prefix {
-		s.prefix[at] = part
-	}
+// A partition gets its share of the time, but not so little that nothing can be read: of very many
+// partitions at most sharesOf are read. One statement gets a part of the time too, so that one bad
+// place in a key does not use up all of it.
+const (
+	sharesOf     = 64
+	statementsOf = 8
+)
+
+// run predicts partition by partition and adds up. Those that the time was too short for are taken
+// to be like the others.
+func (p *predictor) run(ctx context.Context, units []unit) (Prediction, error) {
+	s := p.sampler(len(units))
 	total := Prediction{How: HowCount, RowsExact: true}
-	for _, u := range units {
-		one, err := p.unit(ctx, s, u)
+	var read []reading
+	var rest []unit
+	for i, at := range scattered(len(units)) {
+		u := units[at]
+		share := max(p.b.left()/time.Duration(len(units)-i), p.o.Budget/sharesOf)
+		s.b = p.b.part(share, p.o.Budget/statementsOf)
+		got, err := s.read(ctx, u.name)
 		if err != nil {
 			return Prediction{}, err
 		}
-		total.Bytes += one.Bytes
-		total.Low += one.Low
-		total.High += one.High
-		total.RowsExact = total.RowsExact && one.RowsExact
-		if worse(one.How, total.How) {
-			total.How = one.How
+		if got.cut && got.empty() {
+			rest = append(rest, u)
+			continue
 		}
-		if one.Note != "" {
-			total.Note = one.Note
+		n, err := p.rows(ctx, p.b.part(share, 0), u, got)
+		if err != nil {
+			return Prediction{}, err
 		}
+		r := reading{unit: u, shape: p.shape(got), rows: n}
+		read = append(read, r)
+		total.add(p.size(u, r.shape, r.rows))
+	}
+	switch {
+	case ctx.Err() != nil: // then nobody waits for a guess
+		return Prediction{}, context.Cause(ctx)
+	case len(read) == 0:
+		return p.unsampled(units), nil
+	case len(rest) > 0:
+		total.add(p.alike(rest, read))
 	}
 	return total, nil
+}
+
+// sampler reads so many partitions.
+func (p *predictor) sampler(units int) *sampler {
+	s := &sampler{b: p.b, t: p.t, l: p.l, each: 40, places: max(4, 64/units), pieces: max(16, 192/units), prefix: make([]part, len(p.prefix))}
+	for part, at := range p.prefix {
+		s.prefix[at] = part
+	}
+	return s
+}
+
+// add adds what is predicted of another tablespace of the table. It is as certain as the least
+// certain part.
+func (p *Prediction) add(one Prediction) {
+	p.Bytes += one.Bytes
+	p.Low += one.Low
+	p.High += one.High
+	p.RowsExact = p.RowsExact && one.RowsExact
+	if worse(one.How, p.How) {
+		p.How = one.How
+	}
+	if one.Note != "" {
+		p.Note = one.Note
+	}
 }
 
 // worse reports whether way a is less certain than way b.
@@ -143,24 +191,19 @@ const (
 	leastSpread = 0.005
 )
 
-// unit predicts one tablespace.
-func (p *predictor) unit(ctx context.Context, s *sampler, u unit) (Prediction, error) {
-	got, err := s.read(ctx, u.name)
-	if err != nil {
-		return Prediction{}, err
-	}
-	n, err := p.rows(ctx, u, got)
-	if err != nil {
-		return Prediction{}, err
-	}
-	shape := p.shape(got)
+// size predicts one tablespace from what its rows take and how many they are.
+func (p *predictor) size(u unit, shape shape, n counted) Prediction {
 	spread := sigmas * math.Hypot(math.Hypot(n.spread, shape.spread), leastSpread)
-	out := Prediction{How: n.how, RowsExact: n.how == HowCount}
+	least := max(0, 1-spread)
+	if n.note != "" { // what statistics count may be gone
+		least = 0
+	}
+	out := Prediction{How: n.how, RowsExact: n.how == HowCount, Note: n.note}
 	out.Bytes = p.grow.file(p.segments(shape, n.rows, u, middling))
-	out.Low = p.grow.file(p.segments(shape, n.rows*max(0, 1-spread), u, packed))
+	out.Low = p.grow.file(p.segments(shape, n.rows*least, u, packed))
 	out.High = p.grow.file(p.segments(shape, n.rows*(1+spread), u, loose))
 	p.bound(&out, shape)
-	return out, nil
+	return out
 }
 
 // bound widens a prediction by what cannot be sampled, and says so.

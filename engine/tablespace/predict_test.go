@@ -5,7 +5,6 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -50,29 +49,6 @@ func TestPredictHolds(t *testing.T) {
 				require.Less(t, table.DataFree, counted.Gain(table), "DATA_FREE tells less than half of it")
 			}
 		}
-	})
-}
-
-// An exact count that would take too long is stopped by the server, and the prediction goes on
-// without it. Nothing is left running.
-func TestPredictBudget(t *testing.T) {
-	each(t, func(t *testing.T, e *env) {
-		e.numbers(t, 400_000)
-		table, err := Find(t.Context(), e.srv, e.srv.Version, e.schema, "seq")
-		require.NoError(t, err)
-		p := &predictor{q: e.srv, v: e.srv.Version, t: table, until: time.Now().Add(12 * time.Millisecond)}
-		start := time.Now()
-		_, ok, err := p.count(t.Context(), unit{})
-		require.NoError(t, err)
-		require.Less(t, time.Since(start), 3*time.Second)
-		if ok {
-			t.Log("the server counted 400000 rows in 12 ms")
-		}
-		got, err := Predict(t.Context(), e.srv, e.srv.Version, table, PredictOptions{ExactRows: true, Budget: time.Nanosecond})
-		require.NoError(t, err)
-		require.False(t, got.RowsExact)
-		require.Positive(t, got.Bytes)
-		require.InEpsilon(t, table.FileBytes, got.Bytes, 0.5)
 	})
 }
 

@@ -3,10 +3,10 @@ package tablespace
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"time"
 
 	"mysql-recycler/engine/dbconn"
 )
@@ -35,17 +35,34 @@ type sample struct {
 	strata []stratum
 	counts []count
 	blind  bool // a key does not measure distances, so that counts say nothing
+	cut    bool // not all of it was read in time
+	stuck  bool // the server ended a statement: something lies in its way, such as deleted rows not purged
+}
+
+// stop notes that a statement was ended by the server, or not sent any more.
+func (s *sample) stop(err error) {
+	s.cut = true
+	s.stuck = s.stuck || !errors.Is(err, errSpent)
+}
+
+// empty reports whether nothing was read.
+func (s *sample) empty() bool {
+	for _, st := range s.strata {
+		if len(st.rows) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // sampler reads records of one table.
 type sampler struct {
-	q      dbconn.Querier
+	b      *budget
 	t      Table
 	l      *layout
-	places int // strata per partition
-	pieces int // pieces of the key whose rows are estimated, per partition
-	each   int // records per stratum
-	until  time.Time
+	places int    // strata per partition
+	pieces int    // pieces of the key whose rows are estimated, per partition
+	each   int    // records per stratum
 	prefix []part // index prefixes that need their own length
 	from   string // table and partition
 	list   string // of lengths to select
@@ -111,7 +128,7 @@ func (l *layout) paths() []path {
 }
 
 // read samples one partition, empty for the whole table. Without a usable index it reads the first
-// records only.
+// records only. When the time is over it ends with what it has.
 func (s *sampler) read(ctx context.Context, partition string) (*sample, error) {
 	s.from = dbconn.QuoteName(s.t.Schema, s.t.Name)
 	if partition != "" {
@@ -121,15 +138,19 @@ func (s *sampler) read(ctx context.Context, partition string) (*sample, error) {
 	s.rng = rand.New(rand.NewPCG(7, uint64(s.t.FileBytes))) // the same table gives the same sample
 	for _, p := range s.l.paths() {
 		out, err := s.along(ctx, p)
-		if err != nil || out != nil {
+		if s.b.spent(err) {
+			continue
+		}
+		if err != nil || out != nil && (!out.cut || !out.empty()) {
 			return out, err
 		}
 	}
 	got, err := s.records(ctx, "SELECT 0, "+s.list+" FROM "+s.from+fmt.Sprintf(" LIMIT %d", s.places*s.each))
-	if err != nil {
+	cut := s.b.spent(err)
+	if err != nil && !cut {
 		return nil, err
 	}
-	return &sample{strata: []stratum{{rows: got, weight: -1}}, blind: true}, nil
+	return &sample{strata: []stratum{{rows: got, weight: -1}}, blind: true, cut: cut}, nil
 }
 
 // along samples along one index; nil when its key turns out not to be usable.
@@ -161,12 +182,14 @@ func (s *sampler) axis(ctx context.Context, p path, c column, where string, args
 	var ends [2][]byte
 	for i, order := range []string{"", " DESC"} {
 		query := "SELECT " + name + " FROM " + s.from + hint + where + " ORDER BY " + name + order + " LIMIT 1"
-		if err := s.q.QueryRowContext(ctx, query, args...).Scan(&ends[i]); err != nil {
-			if isNoRows(err) {
-				return axis{kind: axisNone}, nil
-			}
-			return axis{}, fmt.Errorf("find the ends of the key of %s: %w", s.t.Key(), err)
+		end, err := s.values(ctx, query, args...)
+		if err != nil {
+			return axis{}, err
 		}
+		if len(end) == 0 {
+			return axis{kind: axisNone}, nil
+		}
+		ends[i] = end[0]
 	}
 	a := newAxis(c, ends[0], ends[1])
 	if a.kind == axisText {
@@ -190,7 +213,7 @@ func (s *sampler) learnText(ctx context.Context, p path, c column, ends [2][]byt
 	for i := range leaps {
 		at, _ := bytes.at((float64(i) + 0.5) / leaps)
 		values, err := s.values(ctx, query, printable(binary.BigEndian.AppendUint64(nil, at)))
-		if err != nil {
+		if err != nil && !s.b.spent(err) { // what was learnt so far may do
 			return axis{}, err
 		}
 		if len(values) > 0 {
@@ -238,18 +261,29 @@ func (s *sampler) query(p path, at spot, what string, limit int) string {
 const runOf = 100
 
 // strata estimates the rows of the pieces of an axis, reads records at places spread over it and
-// appends both to out. few reports that the axis has only a few values.
+// appends both to out. few reports that the axis has only a few values. A place whose dive the
+// server had to end is left out; records come before densities, because without them nothing is
+// known.
 func (s *sampler) strata(ctx context.Context, out *sample, p path, a axis, at spot) (few bool, err error) {
-	name := dbconn.QuoteName(at.column.name)
-	keysOnly := s.query(p, at, name, runOf)
-	values := map[uint64]bool{}
 	at.pieces = max(4, min(at.pieces, int(a.span()/runOf))) // a short key is read whole at worst
+	// From somewhere in the first half, so that something of the piece is left to measure.
+	pieces, places := s.draw(at.pieces, 0.5), s.draw(at.places, 1)
+	first := len(out.strata)
+	if err := s.lengths(ctx, out, p, a, at, places); err != nil {
+		return false, err
+	}
+	values := map[uint64]bool{}
+	keysOnly := s.query(p, at, dbconn.QuoteName(at.column.name), runOf)
 	rows := make([]float64, at.pieces)
 	for k := range rows {
-		// From somewhere in the first half, so that something of the piece is left to measure.
-		place, value := a.at((float64(k) + s.rng.Float64()/2) / float64(at.pieces))
+		place, value := a.at(pieces[k])
 		end, _ := a.at(float64(k+1) / float64(at.pieces))
 		keys, err := s.values(ctx, keysOnly, append(at.args[:len(at.args):len(at.args)], value)...)
+		if s.b.spent(err) { // a piece that is not known makes the sum worthless
+			out.blind = true
+			out.stop(err)
+			break
+		}
 		if err != nil {
 			return false, err
 		}
@@ -261,36 +295,45 @@ func (s *sampler) strata(ctx context.Context, out *sample, p path, a axis, at sp
 		d := density(a, place, end, keys)
 		out.blind = out.blind || d < 0
 		rows[k] = d * a.span() / float64(at.pieces)
-		out.counts = append(out.counts, count{rows: rows[k], group: len(out.strata)})
+		out.counts = append(out.counts, count{rows: rows[k], group: first})
 	}
-	if err := s.lengths(ctx, out, p, a, at, rows); err != nil {
-		return false, err
+	for k := range at.places {
+		for i := k * len(rows) / at.places; i < (k+1)*len(rows)/at.places; i++ {
+			out.strata[first+k].weight += rows[i]
+		}
 	}
-	return len(values) < 2*at.pieces, nil
+	return !out.cut && len(values) < 2*at.pieces, nil
 }
 
-// lengths reads the lengths of records at places spread over an axis.
-func (s *sampler) lengths(ctx context.Context, out *sample, p path, a axis, at spot, rows []float64) error {
+// draw is a random place in each of n equal stretches of an axis, in their first part.
+func (s *sampler) draw(n int, part float64) []float64 {
+	out := make([]float64, n)
+	for k := range out {
+		out[k] = (float64(k) + s.rng.Float64()*part) / float64(n)
+	}
+	return out
+}
+
+// lengths reads the lengths of records at places spread over an axis, one stratum for each.
+func (s *sampler) lengths(ctx context.Context, out *sample, p path, a axis, at spot, places []float64) error {
 	const enough = 32 << 20 // bytes of long columns the server is made to read, per axis
 	each, what := at.each, dbconn.QuoteName(at.column.name)+", "+s.list
-	for k := range at.places {
-		if k > 7 && time.Now().After(s.until) {
-			break
-		}
-		_, value := a.at((float64(k) + s.rng.Float64()) / float64(at.places))
+	read := make([]stratum, len(places))
+	for _, k := range scattered(len(places)) {
+		_, value := a.at(places[k])
 		got, err := s.records(ctx, s.query(p, at, what, each), append(at.args[:len(at.args):len(at.args)], value)...)
-		if err != nil {
+		if s.b.spent(err) {
+			out.stop(err)
+			each = max(2, each/4)
+		} else if err != nil {
 			return err
 		}
-		weight := 0.0
-		for i := k * len(rows) / at.places; i < (k+1)*len(rows)/at.places; i++ {
-			weight += rows[i]
-		}
-		out.strata = append(out.strata, stratum{rows: got, weight: weight})
-		if read := long(got); len(got) > 0 && read > 0 {
-			each = min(each, max(2, int(enough/int64(at.places)/(1+read/int64(len(got))))))
+		read[k].rows = got
+		if bytes := long(got); len(got) > 0 && bytes > 0 {
+			each = min(each, max(2, int(enough/int64(at.places)/(1+bytes/int64(len(got))))))
 		}
 	}
+	out.strata = append(out.strata, read...)
 	return nil
 }
 

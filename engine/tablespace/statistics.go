@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"time"
 
 	"mysql-recycler/engine/dbconn"
 )
@@ -22,7 +21,7 @@ func (p *predictor) units(ctx context.Context) ([]unit, error) {
 	if p.t.Partitions == 0 {
 		return whole, nil
 	}
-	rows, err := p.q.QueryContext(ctx, `SELECT COALESCE(SUBPARTITION_NAME, PARTITION_NAME), PARTITION_NAME, COALESCE(TABLE_ROWS, 0)
+	rows, err := p.b.QueryContext(ctx, `SELECT COALESCE(SUBPARTITION_NAME, PARTITION_NAME), PARTITION_NAME, COALESCE(TABLE_ROWS, 0)
  FROM information_schema.PARTITIONS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND PARTITION_NAME IS NOT NULL
  ORDER BY PARTITION_ORDINAL_POSITION, SUBPARTITION_ORDINAL_POSITION`, p.t.Schema, p.t.Name)
 	if err != nil {
@@ -93,7 +92,10 @@ func readStatistics(ctx context.Context, q dbconn.Querier, t Table) (statistics,
 				take(unit, index, stat, value)
 			}
 		}
-		return rows.Err()
+		if err := rows.Err(); err != nil {
+			return fmt.Errorf("read the statistics of %s: %w", t.Key(), err)
+		}
+		return nil
 	}
 	err := scan("SELECT table_name, '', '', n_rows FROM mysql.innodb_table_stats WHERE database_name = ? AND LEFT(table_name, ?) = ?",
 		func(unit, _, _ string, n float64) { s.nRows[unit] = n })
@@ -138,13 +140,17 @@ type counted struct {
 	rows   float64
 	how    string
 	spread float64
+	note   string // of something that may hide how few they are
 }
+
+// noteStuck is told when the server could not dive into a key in the time it was given.
+const noteStuck = "deleted rows that are not purged yet, or slow reads, are in the way of sampling it"
 
 // rows finds the number of rows of a unit: COUNT(*) when asked for, else the density of the
 // sampled keys, else statistics.
-func (p *predictor) rows(ctx context.Context, u unit, s *sample) (counted, error) {
+func (p *predictor) rows(ctx context.Context, b *budget, u unit, s *sample) (counted, error) {
 	if p.o.ExactRows {
-		n, ok, err := p.count(ctx, u)
+		n, ok, err := p.count(ctx, b, u)
 		if err != nil {
 			return counted{}, err
 		}
@@ -159,7 +165,11 @@ func (p *predictor) rows(ctx context.Context, u unit, s *sample) (counted, error
 	if s.hasLong(p.l) {
 		spread = 0.2
 	}
-	return counted{rows: u.rows, how: HowStatistics, spread: spread}, nil
+	n := counted{rows: u.rows, how: HowStatistics, spread: spread}
+	if s.stuck {
+		n.note = noteStuck
+	}
+	return n, nil
 }
 
 // hasLong reports whether sampled rows have columns off page; InnoDB's estimate of their number is
@@ -181,25 +191,15 @@ func (s *sample) hasLong(l *layout) bool {
 	return false
 }
 
-// count runs COUNT(*), stopped by the server itself when the budget is used up: a cancelled
-// context would leave it running there. ok is false when it was stopped.
-func (p *predictor) count(ctx context.Context, u unit) (float64, bool, error) {
-	left := time.Until(p.until)
-	if left < 10*time.Millisecond {
-		return 0, false, nil
-	}
+// count runs COUNT(*); ok is false when the time for it was over.
+func (p *predictor) count(ctx context.Context, b *budget, u unit) (float64, bool, error) {
 	from := dbconn.QuoteName(p.t.Schema, p.t.Name)
 	if u.name != "" {
 		from += " PARTITION (" + dbconn.QuoteName(u.name) + ")"
 	}
-	query := fmt.Sprintf("SELECT /*+ MAX_EXECUTION_TIME(%d) */ COUNT(*) FROM %s", left.Milliseconds(), from)
-	if p.v.Flavor == dbconn.MariaDB {
-		query = fmt.Sprintf("SET STATEMENT max_statement_time=%.3f FOR SELECT COUNT(*) FROM %s", left.Seconds(), from)
-	}
 	var n int64
-	err := p.q.QueryRowContext(ctx, query).Scan(&n)
-	switch dbconn.Code(err) {
-	case 3024, 1969, 1317: // ER_QUERY_TIMEOUT, ER_STATEMENT_TIMEOUT (MariaDB), ER_QUERY_INTERRUPTED
+	err := b.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+from).Scan(&n)
+	if b.spent(err) {
 		return 0, false, nil
 	}
 	if err != nil {

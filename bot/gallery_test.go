@@ -192,13 +192,13 @@ func (g *gallery) hard(t *testing.T) {
 	for _, copies := range []bool{false, true} {
 		g.w, g.told = ready(t), 0
 		g.w.settings.Limits.CriticalLag, g.w.settings.Policy.AllowCopy = time.Minute, copies
-		hard(&g.w.found[0], copies)
+		hard(&g.w.found[0])
 		g.says(g.me, "plan db-prod-3 --schema shop")
 		g.w.saysIn(g.me, g.ch, "run db-prod-3 --schema shop")
 		g.look("run of tables that need care asked")
 	}
 	g.w, g.told = ready(t), 0
-	hard(&g.w.found[0], false)
+	hard(&g.w.found[0])
 	g.says(g.me, "plan db-prod-3 --table articles")
 }
 

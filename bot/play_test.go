@@ -196,27 +196,20 @@ func discovery(id string, at time.Time) engine.Discovery {
 
 // hard makes of a discovery one of a server whose tables need care: an affected version, full-text
 // indexes, a general tablespace, predictions that are not certain.
-func hard(d *engine.Discovery, copies bool) {
-	why := "with the applier stopped and purge finished, because 8.0.36 can lose rows in an online rebuild while replication writes (MySQL bug 115608)"
-	fulltext := rebuild.Method{Kind: rebuild.Alter, Algorithm: rebuild.Copy, Lock: rebuild.LockShared,
-		Reason: "its FULLTEXT index makes the server copy the table: writes to it, and so replication of this node, wait until it is done"}
-	if !copies {
-		fulltext = rebuild.Method{Kind: rebuild.Leave, Reason: fulltext.Reason + ", and the plan allows no blocking rebuild"}
+func hard(d *engine.Discovery) {
+	for i := range d.Topology.Instances {
+		d.Topology.Instances[i].Version = dbconn.Version{Flavor: dbconn.MySQL, Major: 8, Minor: 0, Patch: 36, Raw: "8.0.36"}
 	}
 	tables := d.Hosts[0].Tables
-	for i := range tables {
-		tables[i].Method = rebuild.Method{Kind: rebuild.Alter, Algorithm: rebuild.Inplace, Lock: rebuild.LockShared, StopSQL: true, Reason: why}
-	}
 	tables[1].Prediction.How, tables[1].Prediction.Note = tablespace.HowStatistics, "12 of 300 partitions were read in the time allowed, and the others taken to be like them"
-	add := func(name string, space tablespace.Space, m rebuild.Method) {
+	add := func(name string, space tablespace.Space, features ...tablespace.Feature) {
 		t := tables[0]
-		t.Name, t.Space, t.Method = name, space, m
+		t.Name, t.Space, t.Features = name, space, features
 		t.Prediction.How = tablespace.HowUsedPages
 		d.Hosts[0].Tables = append(d.Hosts[0].Tables, t)
 	}
-	add("articles", tablespace.SpaceOwn, fulltext)
+	add("articles", tablespace.SpaceOwn, tablespace.FullText)
 	for i := range 16 {
-		add(fmt.Sprintf("archive_%02d", i+1), tablespace.SpaceGeneral, rebuild.Method{Kind: rebuild.Leave,
-			Reason: "it lives in a general tablespace, which does not shrink when one of its tables is rebuilt"})
+		add(fmt.Sprintf("archive_%02d", i+1), tablespace.SpaceGeneral)
 	}
 }

@@ -20,7 +20,7 @@ type tableState struct {
 
 // look reads the state of a table. A missing table is not an error here.
 func look(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, table string) (tableState, error) {
-	t, err := tablespace.Find(ctx, q, v, schema, table)
+	bytes, created, err := tablespace.Stat(ctx, q, v, schema, table)
 	if errors.Is(err, tablespace.ErrGone) {
 		return tableState{gone: true}, nil
 	}
@@ -31,7 +31,7 @@ func look(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, table
 	if err != nil {
 		return tableState{}, fmt.Errorf("look at %s.%s: %w", schema, table, err)
 	}
-	return tableState{created: t.CreateTime, spaces: spaces, bytes: t.FileBytes}, nil
+	return tableState{created: created, spaces: spaces, bytes: bytes}, nil
 }
 
 // rebuiltSince reports whether the table is another one than when the mark was taken. Space ids

@@ -9,22 +9,27 @@ import (
 )
 
 // addFeatures fills in what restricts the rebuild of a table.
-func addFeatures(ctx context.Context, q dbconn.Querier, v dbconn.Version, f Filter, tables []*listed) error {
-	byKey := make(map[[2]string]*listed, len(tables))
-	for _, t := range tables {
-		byKey[[2]string{t.Schema, t.Name}] = t
-	}
-	where, args := schemaWhere(f)
-	if err := addIndexFeatures(ctx, q, v, where, args, byKey); err != nil {
+func addFeatures(ctx context.Context, q dbconn.Querier, v dbconn.Version, in where, tables []*listed) error {
+	known := byKey(tables)
+	if err := addIndexFeatures(ctx, q, v, in, known); err != nil {
 		return err
 	}
-	if err := addForeignKeys(ctx, q, where, args, byKey); err != nil {
+	if err := addForeignKeys(ctx, q, in, known); err != nil {
 		return err
 	}
-	if err := addIndexedVirtual(ctx, q, where, args, byKey); err != nil {
+	if err := addIndexedVirtual(ctx, q, in, known); err != nil {
 		return err
 	}
 	return addFormats(ctx, q, tables)
+}
+
+// byKey finds tables by schema and name.
+func byKey(tables []*listed) map[[2]string]*listed {
+	known := make(map[[2]string]*listed, len(tables))
+	for _, t := range tables {
+		known[[2]string{t.Schema, t.Name}] = t
+	}
+	return known
 }
 
 // add appends features once.
@@ -45,8 +50,8 @@ func indexSQL(v dbconn.Version) string {
 }
 
 // addIndexFeatures looks at the indexes. A table without any row there has no index at all.
-func addIndexFeatures(ctx context.Context, q dbconn.Querier, v dbconn.Version, where string, args []any, byKey map[[2]string]*listed) error {
-	rows, err := q.QueryContext(ctx, indexSQL(v)+where+" GROUP BY TABLE_SCHEMA, TABLE_NAME", args...)
+func addIndexFeatures(ctx context.Context, q dbconn.Querier, v dbconn.Version, in where, byKey map[[2]string]*listed) error {
+	rows, err := q.QueryContext(ctx, indexSQL(v)+in.sql("TABLE_SCHEMA", "TABLE_NAME")+" GROUP BY TABLE_SCHEMA, TABLE_NAME", in.args...)
 	if err != nil {
 		return fmt.Errorf("list indexes: %w", err)
 	}
@@ -79,10 +84,9 @@ func addIndexFeatures(ctx context.Context, q dbconn.Querier, v dbconn.Version, w
 
 // addForeignKeys marks children and parents. REFERENTIAL_CONSTRAINTS is used because
 // KEY_COLUMN_USAGE opens every table on 5.7 and MariaDB.
-func addForeignKeys(ctx context.Context, q dbconn.Querier, where string, args []any, byKey map[[2]string]*listed) error {
+func addForeignKeys(ctx context.Context, q dbconn.Querier, in where, byKey map[[2]string]*listed) error {
 	rows, err := q.QueryContext(ctx, "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME"+
-		" FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE 1 = 1"+
-		strings.ReplaceAll(where, "TABLE_SCHEMA", "CONSTRAINT_SCHEMA"), args...)
+		" FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE 1 = 1"+in.sql("CONSTRAINT_SCHEMA", "TABLE_NAME", "REFERENCED_TABLE_NAME"), in.args...)
 	if err != nil {
 		return fmt.Errorf("list foreign keys: %w", err)
 	}
@@ -103,11 +107,10 @@ func addForeignKeys(ctx context.Context, q dbconn.Querier, where string, args []
 
 // addIndexedVirtual marks tables with an index on a VIRTUAL column; MariaDB cannot rebuild them
 // without a lock.
-func addIndexedVirtual(ctx context.Context, q dbconn.Querier, where string, args []any, byKey map[[2]string]*listed) error {
+func addIndexedVirtual(ctx context.Context, q dbconn.Querier, in where, byKey map[[2]string]*listed) error {
 	rows, err := q.QueryContext(ctx, "SELECT DISTINCT c.TABLE_SCHEMA, c.TABLE_NAME FROM information_schema.COLUMNS c"+
 		" JOIN information_schema.STATISTICS s ON s.TABLE_SCHEMA = c.TABLE_SCHEMA AND s.TABLE_NAME = c.TABLE_NAME"+
-		" AND s.COLUMN_NAME = c.COLUMN_NAME WHERE c.EXTRA LIKE '%VIRTUAL%'"+
-		strings.ReplaceAll(where, "TABLE_SCHEMA", "c.TABLE_SCHEMA"), args...)
+		" AND s.COLUMN_NAME = c.COLUMN_NAME WHERE c.EXTRA LIKE '%VIRTUAL%'"+in.sql("c.TABLE_SCHEMA", "c.TABLE_NAME"), in.args...)
 	if err != nil {
 		return fmt.Errorf("list generated columns: %w", err)
 	}

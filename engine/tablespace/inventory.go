@@ -40,7 +40,7 @@ func Inventory(ctx context.Context, q dbconn.Querier, v dbconn.Version, f Filter
 	if err := addSizes(ctx, q, v, tables); err != nil {
 		return nil, err
 	}
-	if err := addFeatures(ctx, q, v, f, tables); err != nil {
+	if err := addFeatures(ctx, q, v, schemaWhere(f), tables); err != nil {
 		return nil, err
 	}
 	if err := addFullText(ctx, q, v, tables); err != nil {
@@ -67,16 +67,11 @@ var ErrGone = errors.New("the table does not exist")
 
 // Find reads one table afresh, as Inventory does. A missing table is ErrGone.
 func Find(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (Table, error) {
-	tables, err := selectTables(ctx, q, v, " AND TABLE_SCHEMA = ? AND TABLE_NAME = ?", schema, name)
+	tables, in, err := one(ctx, q, v, schema, name)
 	if err != nil {
 		return Table{}, err
 	}
-	tables = slices.DeleteFunc(tables, func(t *listed) bool { return t.Schema != schema || t.Name != name })
-	if len(tables) != 1 {
-		return Table{}, fmt.Errorf("find %s.%s: %w", schema, name, ErrGone)
-	}
-	only := Filter{Schemas: []string{schema}}
-	if err := errors.Join(addSizes(ctx, q, v, tables), addFeatures(ctx, q, v, only, tables),
+	if err := errors.Join(addSizes(ctx, q, v, tables), addFeatures(ctx, q, v, in, tables),
 		addFullText(ctx, q, v, tables)); err != nil {
 		return Table{}, err
 	}
@@ -84,18 +79,63 @@ func Find(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name 
 	return tables[0].Table, nil
 }
 
+// Stat reads what a rebuild changes about a table, its size and its time of creation, in fewer
+// statements than Find. On MySQL 8.0+ the row of a table under ALTER shows the new, growing file, so
+// ask before or after. A missing table is ErrGone.
+func Stat(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (bytes int64, created time.Time, err error) {
+	tables, in, err := one(ctx, q, v, schema, name)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	if err := errors.Join(addSizes(ctx, q, v, tables), addIndexFeatures(ctx, q, v, in, byKey(tables)),
+		addFullText(ctx, q, v, tables)); err != nil {
+		return 0, time.Time{}, err
+	}
+	return tables[0].FileBytes, tables[0].CreateTime, nil
+}
+
+// one lists a single table. information_schema compares names as the server's files are compared, we
+// to the letter.
+func one(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) ([]*listed, where, error) {
+	in := where{single: true, args: []any{schema, name}}
+	tables, err := selectTables(ctx, q, v, in)
+	if err != nil {
+		return nil, in, err
+	}
+	tables = slices.DeleteFunc(tables, func(t *listed) bool { return t.Schema != schema || t.Name != name })
+	if len(tables) != 1 {
+		return nil, in, fmt.Errorf("find %s.%s: %w", schema, name, ErrGone)
+	}
+	return tables, in, nil
+}
+
 // list reads the tables a filter selects by name.
 func list(ctx context.Context, q dbconn.Querier, v dbconn.Version, f Filter) ([]*listed, error) {
-	where, args := schemaWhere(f)
-	tables, err := selectTables(ctx, q, v, where, args...)
+	tables, err := selectTables(ctx, q, v, schemaWhere(f))
 	return slices.DeleteFunc(tables, func(t *listed) bool {
 		return !f.Match(t.Schema, t.Name) || strings.HasPrefix(t.Name, "#")
 	}), err
 }
 
-// schemaWhere restricts a query on information_schema to the filter's schemas where it can, and
-// keeps it out of the system schemas.
-func schemaWhere(f Filter) (string, []any) {
+// where restricts a query on information_schema to one table, or to schemas: what it does not name the
+// server need not open.
+type where struct {
+	single bool
+	not    string
+	args   []any
+}
+
+// sql is the condition on a view's columns; a table that stands in any of names counts.
+func (w where) sql(schema string, names ...string) string {
+	if w.single {
+		return " AND " + schema + " = ? AND ? IN (" + strings.Join(names, ", ") + ")"
+	}
+	return " AND " + schema + " " + w.not + "IN (?" + strings.Repeat(",?", len(w.args)-1) + ")"
+}
+
+// schemaWhere restricts a query to the filter's schemas where it can, and keeps it out of the system
+// schemas.
+func schemaWhere(f Filter) where {
 	names, not := f.literalSchemas(), ""
 	if len(names) == 0 {
 		names, not = systemSchemas, "NOT "
@@ -104,12 +144,13 @@ func schemaWhere(f Filter) (string, []any) {
 	for i, n := range names {
 		args[i] = n
 	}
-	return " AND TABLE_SCHEMA " + not + "IN (?" + strings.Repeat(",?", len(names)-1) + ")", args
+	return where{not: not, args: args}
 }
 
 // selectTables runs tablesSQL with a condition.
-func selectTables(ctx context.Context, q dbconn.Querier, v dbconn.Version, where string, args ...any) ([]*listed, error) {
-	rows, err := q.QueryContext(ctx, fmt.Sprintf(tablesSQL, diskNameSQL(v, "TABLE_SCHEMA"), diskNameSQL(v, "TABLE_NAME"))+where, args...)
+func selectTables(ctx context.Context, q dbconn.Querier, v dbconn.Version, in where) ([]*listed, error) {
+	rows, err := q.QueryContext(ctx, fmt.Sprintf(tablesSQL, diskNameSQL(v, "TABLE_SCHEMA"), diskNameSQL(v, "TABLE_NAME"))+
+		in.sql("TABLE_SCHEMA", "TABLE_NAME"), in.args...)
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
 	}
@@ -225,12 +266,8 @@ func (t *listed) pageCompressed() bool {
 }
 
 // Size is what a table takes on disk now, in bytes: its tablespaces, those of its partitions and
-// of its full-text indexes. On MySQL 8.0+ the row of a table under ALTER shows the new, growing
-// file, so ask before or after. A missing table is ErrGone.
+// of its full-text indexes; see Stat.
 func Size(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (int64, error) {
-	t, err := Find(ctx, q, v, schema, name)
-	if err != nil {
-		return 0, err
-	}
-	return t.FileBytes, nil
+	bytes, _, err := Stat(ctx, q, v, schema, name)
+	return bytes, err
 }

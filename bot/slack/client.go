@@ -29,7 +29,7 @@ type Options struct {
 	// APIURL is the base of the Web API. Defaults to https://slack.com/api/.
 	APIURL  string
 	Inbox   bot.Inbox
-	Outbox  bot.Outbox
+	Outbox  bot.Sending
 	Handler bot.Handler // may be set later with Handle, before Run
 	Log     *zap.Logger // defaults to none
 	// Clock tells the time. Defaults to time.Now.

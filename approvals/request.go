@@ -113,7 +113,8 @@ type Store interface {
 }
 
 // Directory tells who people are and who belongs to a group. An error means unknown, and unknown
-// may not approve.
+// may not approve. Only a person of whom the platform says that there is no such account is
+// engine.ErrNotFound.
 type Directory interface {
 	Person(ctx context.Context, team, id string) (Person, error)
 	Members(ctx context.Context, group string) ([]string, error)

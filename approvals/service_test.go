@@ -316,6 +316,22 @@ func TestDiscoveryWithoutSecondPerson(t *testing.T) {
 	require.Equal(t, approvals.Pending, again.State)
 }
 
+// What cannot start is not asked either: no card is left that says it waits for an approval.
+func TestRefusedDiscoveryLeavesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.policy.Discovery = approvals.NoApproval
+	look := approvals.Draft{Kind: approvals.KindDiscover, Cluster: "db-prod", Target: "db-prod-3", Requester: alice, Channel: "C1"}
+	first, err := r.Submit(t.Context(), look)
+	require.NoError(t, err)
+	_, err = r.Submit(t.Context(), look)
+	require.Equal(t, "host_busy", code(t, err))
+	all, err := r.facts.Requests(t.Context(), "", "", 10)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, first.ID, all[0].ID)
+}
+
 func TestBarredMayNotApprove(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)

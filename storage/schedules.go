@@ -50,7 +50,7 @@ func (s *Schedules) CreateSchedule(ctx context.Context, x approvals.Schedule, e 
 		if err != nil {
 			return err
 		}
-		return s.told(ctx, tx, e, auditedSchedule(x, x.Owner, "added"))
+		return s.db.told(ctx, tx, e, auditedSchedule(x, x.Owner, "added"))
 	})
 	if err != nil {
 		return x, fmt.Errorf("create schedule %s: %w", x.ID, err)
@@ -74,7 +74,7 @@ func (s *Schedules) ChangeSchedule(ctx context.Context, x approvals.Schedule, by
 		if n == 0 {
 			return approvals.ErrConflict
 		}
-		return s.told(ctx, tx, e, auditedSchedule(x, by, what))
+		return s.db.told(ctx, tx, e, auditedSchedule(x, by, what))
 	})
 	if err != nil {
 		return fmt.Errorf("change schedule %s: %w", x.ID, err)
@@ -83,13 +83,13 @@ func (s *Schedules) ChangeSchedule(ctx context.Context, x approvals.Schedule, by
 }
 
 // told appends an event and, unless it has no action, a link of the audit chain.
-func (s *Schedules) told(ctx context.Context, tx Tx, e engine.Event, a AuditRecord) error {
-	now, err := s.db.now(ctx, tx)
+func (db *DB) told(ctx context.Context, tx Tx, e engine.Event, a AuditRecord) error {
+	now, err := db.now(ctx, tx)
 	if err != nil {
 		return err
 	}
 	if a.Action != "" {
-		if err := s.db.audit(ctx, tx, now, a); err != nil {
+		if err := db.audit(ctx, tx, now, a); err != nil {
 			return err
 		}
 	}
@@ -184,7 +184,7 @@ func (s *Schedules) ClaimRun(ctx context.Context, r approvals.ScheduleRun, e eng
 			return err
 		}
 		mine = true
-		return s.told(ctx, tx, e, AuditRecord{})
+		return s.db.told(ctx, tx, e, AuditRecord{})
 	})
 	if err != nil {
 		return false, fmt.Errorf("claim a slot of %s: %w", r.Schedule, err)
@@ -211,7 +211,7 @@ func (s *Schedules) MoveRun(ctx context.Context, from, r approvals.ScheduleRun, 
 		if n == 0 {
 			return approvals.ErrConflict
 		}
-		return s.told(ctx, tx, e, AuditRecord{})
+		return s.db.told(ctx, tx, e, AuditRecord{})
 	})
 	if err != nil {
 		return fmt.Errorf("move a slot of %s to %s: %w", r.Schedule, r.State, err)

@@ -83,6 +83,12 @@ type Shortcuts interface {
 	Shortcut(ctx context.Context, c Command, message string) error
 }
 
+// Regrets is a Handler that tells a person what became of an act that nobody could handle for a day:
+// nothing, as far as is known. Text is the command's, empty for a click or a form.
+type Regrets interface {
+	GaveUp(ctx context.Context, c Command) error
+}
+
 // Responder answers one person at once.
 type Responder interface {
 	Whisper(ctx context.Context, to Reply, m Message) error

@@ -29,7 +29,7 @@ func TestEveryActAsksOnce(t *testing.T) {
 		}, 1},
 		"ask again": {"interactive", func(t *testing.T, k *talk) {
 			k.types(t, "alice", "run db-3")
-			k.count(t, 1)
+			k.waits(t, 1)
 			_, err := k.service.Supersede(t.Context(), k.asked()[0].ID, "A table grew.")
 			require.NoError(t, err)
 			k.press(t, "alice", k.sees(t, "#db-ops", "Plan again and ask again"), "Plan again and ask again")

@@ -95,11 +95,14 @@ type Review struct {
 	Approvers []string  `json:"approvers,omitempty"` // the approver set at that time
 	Standing  string    `json:"standing,omitempty"`  // the standing approval it rests on; empty: the person decided now
 	At        time.Time `json:"at"`
+
+	Gives *Given `json:"-"` // the standing approval given with it: both are stored, or neither
 }
 
 // Store keeps requests. Every method is one transaction.
 type Store interface {
-	// CreateRequest inserts a pending request and appends EventRequestCreated.
+	// CreateRequest inserts a pending request and appends EventRequestCreated. The reviews it comes
+	// with are then recorded as by Review: a refusal of one leaves no request.
 	CreateRequest(ctx context.Context, r Request) error
 	// Request returns a request with its reviews, or engine.ErrNotFound.
 	Request(ctx context.Context, id string) (Request, error)
@@ -113,7 +116,8 @@ type Store interface {
 }
 
 // Directory tells who people are and who belongs to a group. An error means unknown, and unknown
-// may not approve.
+// may not approve. Only a person of whom the platform says that there is no such account is
+// engine.ErrNotFound.
 type Directory interface {
 	Person(ctx context.Context, team, id string) (Person, error)
 	Members(ctx context.Context, group string) ([]string, error)

@@ -63,7 +63,7 @@ func (s *Service) stillOpen(r Request, in ReviewInput) error {
 }
 
 // trusted refuses everybody the platform does not vouch for as a full member, and one human with
-// two accounts.
+// two accounts: whoever asked must be known to be another person.
 func (s *Service) trusted(ctx context.Context, r Request, a Actor) error {
 	p, err := s.fullMember(ctx, a)
 	if err != nil || p.Email == "" {
@@ -74,11 +74,18 @@ func (s *Service) trusted(ctx context.Context, r Request, a Actor) error {
 			continue
 		}
 		q, err := s.o.Directory.Person(ctx, other.Team, other.ID)
-		if err == nil && strings.EqualFold(q.Email, p.Email) {
+		if errors.Is(err, engine.ErrNotFound) {
+			continue // a requester who is gone does not make the reviewer less of a second person
+		}
+		if err != nil {
+			return &engine.Problem{Code: "unknown_person", Err: err,
+				Text: "I could not look up who asked for " + r.ID + ", so your decision does not count.", Next: "Try again in a minute."}
+		}
+		if strings.EqualFold(q.Email, p.Email) {
 			return problem("own_request", "You asked for "+r.ID+" with your other account; someone else must decide.", "")
 		}
 	}
-	return nil // a requester who left since does not make the reviewer less of a second person
+	return nil
 }
 
 // Approvers lists the user ids that may approve work on a cluster now, sorted. A group that cannot

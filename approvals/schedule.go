@@ -18,7 +18,7 @@ type Schedule struct {
 	Timing  Timing        `json:"timing"`
 	Channel string        `json:"channel"` // where it is announced
 	Owner   Actor         `json:"owner"`   // who made it
-	Editor  Actor         `json:"editor"`  // who last changed it
+	Editor  Actor         `json:"editor"`  // who last edited it; to pause or resume it edits nothing
 	State   ScheduleState `json:"state"`
 	Since   time.Time     `json:"since"` // slots before are not its business: made, resumed or edited then
 	Created time.Time     `json:"created"`

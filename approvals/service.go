@@ -111,19 +111,24 @@ func (s *Service) Submit(ctx context.Context, d Draft) (Request, error) {
 	auto := d.Kind == KindDiscover && p.Discovery == NoApproval
 	if auto {
 		r.MinApprovals = 1
+		r.Reviews = []Review{{
+			RequestID: r.ID, Reviewer: policyActor, Decision: Approve, Digest: r.Digest, At: r.Created,
+			Comment: "discovery needs no second person here (approvals.discovery: none)",
+		}}
 	} else if err := s.someoneElse(ctx, p, r); err != nil {
 		return Request{}, err
 	}
-	if err := s.o.Store.CreateRequest(ctx, r); err != nil {
+	err = s.o.Store.CreateRequest(ctx, r)
+	var busy *engine.Problem
+	switch {
+	case auto && errors.As(err, &busy) && busy.Code == "host_busy": // its hint is for who approves
+		return Request{}, problem(busy.Code, busy.Text, "Wait for its end, or cancel it first.")
+	case err != nil:
 		return Request{}, fmt.Errorf("submit %s: %w", r.ID, err)
+	case auto:
+		return s.o.Store.Request(ctx, r.ID)
 	}
-	if !auto {
-		return r, nil
-	}
-	return s.o.Store.Review(ctx, Review{
-		RequestID: r.ID, Reviewer: policyActor, Decision: Approve, Digest: r.Digest, At: r.Created,
-		Comment: "discovery needs no second person here (approvals.discovery: none)",
-	}, JobsFor(r))
+	return r, nil
 }
 
 // draw makes the request of a draft.
@@ -154,6 +159,10 @@ type ReviewInput struct {
 // Review records one person's decision. It answers the request as it is afterwards, or a
 // *engine.Problem that says why the decision does not count.
 func (s *Service) Review(ctx context.Context, in ReviewInput) (Request, error) {
+	return s.review(ctx, in, nil)
+}
+
+func (s *Service) review(ctx context.Context, in ReviewInput, gives *Given) (Request, error) {
 	r, err := s.o.Store.Request(ctx, in.RequestID)
 	if err != nil {
 		return Request{}, notFound(in.RequestID, err)
@@ -164,7 +173,7 @@ func (s *Service) Review(ctx context.Context, in ReviewInput) (Request, error) {
 	}
 	review := Review{
 		RequestID: r.ID, Reviewer: in.Reviewer, Decision: in.Decision, Comment: strings.TrimSpace(in.Comment),
-		Channel: in.Channel, Digest: r.Digest, Approvers: approvers, At: s.o.Now(),
+		Channel: in.Channel, Digest: r.Digest, Approvers: approvers, At: s.o.Now(), Gives: gives,
 	}
 	after, err := s.o.Store.Review(ctx, review, JobsFor(r))
 	if errors.Is(err, ErrConflict) {

@@ -3,6 +3,7 @@ package approvals_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -23,7 +24,8 @@ type people struct {
 	mu      sync.Mutex
 	persons map[string]approvals.Person
 	groups  map[string][]string
-	fail    error
+	fail    error // for groups
+	down    error // for persons that are not known
 }
 
 func (p *people) Person(_ context.Context, _, id string) (approvals.Person, error) {
@@ -32,7 +34,10 @@ func (p *people) Person(_ context.Context, _, id string) (approvals.Person, erro
 	if x, ok := p.persons[id]; ok {
 		return x, nil
 	}
-	return approvals.Person{}, errors.New("user_not_found")
+	if p.down != nil {
+		return approvals.Person{}, p.down
+	}
+	return approvals.Person{}, fmt.Errorf("user_not_found: %w", engine.ErrNotFound)
 }
 
 func (p *people) Members(_ context.Context, group string) ([]string, error) {
@@ -167,6 +172,32 @@ func TestWhoMayNotApprove(t *testing.T) {
 	require.Equal(t, approvals.Pending, now.State)
 }
 
+// One human with two accounts approves nothing while the requester cannot be read: the comparison that
+// would find it out is not left out. Somebody whom the platform does not know any more is nobody's
+// other account.
+func TestUnreadableRequesterIsNotAnotherPerson(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	for _, who := range []approvals.Actor{{Team: "T1", ID: "U0TWIN"}, bob} {
+		req := r.submit(t)
+		r.people.mu.Lock()
+		delete(r.people.persons, alice.ID)
+		r.people.down = errors.New("ratelimited")
+		r.people.mu.Unlock()
+		_, err := r.Review(t.Context(), approveAs(req, who))
+		require.Equal(t, "unknown_person", code(t, err))
+		require.ErrorContains(t, err, req.ID)
+		require.Empty(t, r.jobs)
+		r.people.mu.Lock()
+		r.people.down = nil
+		r.people.mu.Unlock()
+	}
+	req := r.submit(t)
+	after, err := r.Review(t.Context(), approveAs(req, bob))
+	require.NoError(t, err)
+	require.Equal(t, approvals.Approved, after.State)
+}
+
 func TestForgedAndLateClicks(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t)
@@ -283,6 +314,22 @@ func TestDiscoveryWithoutSecondPerson(t *testing.T) {
 	require.Equal(t, "policy", req.Reviews[0].Reviewer.ID)
 	again := r.submit(t) // a recycle still waits
 	require.Equal(t, approvals.Pending, again.State)
+}
+
+// What cannot start is not asked either: no card is left that says it waits for an approval.
+func TestRefusedDiscoveryLeavesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t)
+	r.policy.Discovery = approvals.NoApproval
+	look := approvals.Draft{Kind: approvals.KindDiscover, Cluster: "db-prod", Target: "db-prod-3", Requester: alice, Channel: "C1"}
+	first, err := r.Submit(t.Context(), look)
+	require.NoError(t, err)
+	_, err = r.Submit(t.Context(), look)
+	require.Equal(t, "host_busy", code(t, err))
+	all, err := r.facts.Requests(t.Context(), "", "", 10)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, first.ID, all[0].ID)
 }
 
 func TestBarredMayNotApprove(t *testing.T) {

@@ -100,10 +100,14 @@ const (
 	DiffFew     = "few"    // more people are needed
 )
 
-// Standing is the store of standing approvals. Every method is one transaction.
+// Given is a standing approval that a review gives, with the fact that tells of it.
+type Given struct {
+	Grant Grant
+	Fact  engine.Event
+}
+
+// Standing is the store of standing approvals, which reviews bring. Every method is one transaction.
 type Standing interface {
-	// Grant stores one and ends an earlier one of the same person for the same schedule.
-	Grant(ctx context.Context, g Grant, e engine.Event) error
 	// Grants lists those of a schedule that were not ended, oldest first.
 	Grants(ctx context.Context, schedule string) ([]Grant, error)
 	// EndGrant ends one; one that is ended already is approvals.ErrConflict.
@@ -130,7 +134,8 @@ type GrantInput struct {
 }
 
 // GrantStanding approves a schedule's run, and every later one inside the same envelope. Who may do
-// it is who may approve this run; whoever wrote or edited the schedule since may not.
+// it is who may approve this run; whoever wrote or edited the schedule since may not. A refused
+// approval of this run gives nothing.
 func (s *Service) GrantStanding(ctx context.Context, in GrantInput) (Grant, Request, error) {
 	in.Decision = Approve
 	r, err := s.o.Store.Request(ctx, in.RequestID)
@@ -160,12 +165,12 @@ func (s *Service) GrantStanding(ctx context.Context, in GrantInput) (Grant, Requ
 		return Grant{}, r, err
 	}
 	g.ID = "G" + strings.TrimPrefix(g.ID, "R")
-	if err := s.o.Standing.Grant(ctx, g, standingEvent(x, "granted", in.Reviewer, g)); err != nil {
-		return Grant{}, r, fmt.Errorf("grant %s: %w", x.ID, err)
-	}
 	in.Comment = strings.TrimSpace(in.Comment + " (" + g.ID + ")")
-	r, err = s.Review(ctx, in.ReviewInput)
-	return g, r, err
+	r, err = s.review(ctx, in.ReviewInput, &Given{g, standingEvent(x, "granted", in.Reviewer, g)})
+	if err != nil {
+		return Grant{}, r, err
+	}
+	return g, r, nil
 }
 
 // grant draws the standing approval, or refuses caps and times that make no sense.

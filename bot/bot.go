@@ -126,6 +126,7 @@ var (
 	_ Handler   = (*Bot)(nil)
 	_ Suggester = (*Bot)(nil)
 	_ Shortcuts = (*Bot)(nil)
+	_ Regrets   = (*Bot)(nil)
 )
 
 // New returns a Bot over the given parts.

@@ -156,7 +156,7 @@ var englishMain = map[key]string{
 	kProblemGroup:        "The approver group is not readable.",
 	kProblemNotRequester: "Only the requester can withdraw.",
 	kProblemYours:        "You already decided.",
-	kProblemPerson:       "I could not look you up.",
+	kProblemPerson:       "I could not look somebody up.",
 	kProblemNotMember:    "Only full members may decide.",
 	kProblemConflict:     "The request changed meanwhile.",
 	kProblemReason:       "A denial needs a reason.",

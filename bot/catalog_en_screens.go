@@ -83,4 +83,7 @@ var englishScreens = map[key]string{
 	kColRoles:       "Roles",
 	kColRegions:     "Regions",
 	kColVersion:     "Version",
+
+	kGaveUpCommand: "I could not carry out {command} of {at} for a day and gave it up. See what there is with `list`, and ask again if you still want it.",
+	kGaveUpAct:     "I could not carry out what you clicked or sent in {at} for a day and gave it up. See what there is with `list`, and do it again if you still want it.",
 }

@@ -156,7 +156,7 @@ var chineseMain = map[key]string{
 	kProblemGroup:        "暂时无法读取审批组，请稍后再试。",
 	kProblemNotRequester: "只有申请人可以撤回。",
 	kProblemYours:        "你已经审批过。",
-	kProblemPerson:       "暂时无法确认你的身份，请稍后再试。",
+	kProblemPerson:       "暂时无法确认身份，请稍后再试。",
 	kProblemNotMember:    "只有正式成员可以审批。",
 	kProblemConflict:     "工单刚刚发生变化，请重试。",
 	kProblemReason:       "拒绝需要填写理由。",

@@ -82,4 +82,7 @@ var chineseScreens = map[key]string{
 	kColRoles:       "角色",
 	kColRegions:     "区域",
 	kColVersion:     "版本",
+
+	kGaveUpCommand: "{at} 的 {command} 一天内都未能执行，已放弃。请用 `list` 查看现状，如仍需要请重新申请。",
+	kGaveUpAct:     "你于 {at} 点击或提交的操作一天内都未能执行，已放弃。请用 `list` 查看现状，如仍需要请重新操作。",
 }

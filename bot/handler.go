@@ -46,6 +46,16 @@ func (b *Bot) Command(ctx context.Context, c Command) error {
 	return b.answer(ctx, who, m, err)
 }
 
+// GaveUp implements Regrets.
+func (b *Bot) GaveUp(ctx context.Context, c Command) error {
+	who := asker{user: c.User, channel: c.Channel, reply: c.Reply, l: b.personal(ctx, c.User, c.Channel)}
+	k := kGaveUpAct
+	if c.Text != "" {
+		k = kGaveUpCommand
+	}
+	return b.answer(ctx, who, notice(who.l, k, args{"at": when(c.At), "command": code(slash + clip(c.Text, 200))}), nil)
+}
+
 // alreadyAsked recognises a command, click or form that asked before a crash and is handled again,
 // by its envelope: the same words typed twice on purpose are two commands.
 func (b *Bot) alreadyAsked(ctx context.Context, who asker) (bool, error) {

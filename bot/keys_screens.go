@@ -81,4 +81,7 @@ const (
 	kColRoles       key = "col_roles"
 	kColRegions     key = "col_regions"
 	kColVersion     key = "col_version"
+
+	kGaveUpCommand key = "gave_up_command"
+	kGaveUpAct     key = "gave_up_act"
 )

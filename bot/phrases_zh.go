@@ -59,6 +59,7 @@ var phrases = []phrase{
 	{"I could not read who may approve work on {}, so nobody may right now.", "暂时无法读取 {1} 的审批人，因此现在无人可以审批。"},
 	{"Try again in a minute; an administrator can check the bot's usergroups:read scope.", "请稍后再试；管理员可检查机器人的 usergroups:read 权限。"},
 	{"I could not look you up, so your decision does not count.", "暂时无法确认你的身份，你的决定未计入。"},
+	{"I could not look up who asked for {}, so your decision does not count.", "暂时无法确认 {1} 申请人的身份，你的决定未计入。"},
 	{"Try again in a minute.", "请稍后再试。"},
 	{"Only {}, who asked for it, and the approvers of {} may do this to {}.", "只有申请人 {1} 和 {2} 的审批人可以对 {3} 这样操作。"},
 	{"Ask one of them.", "请联系其中一位。"},

@@ -83,6 +83,12 @@ type Shortcuts interface {
 	Shortcut(ctx context.Context, c Command, message string) error
 }
 
+// Regrets is a Handler that tells a person what became of an act that nobody could handle for a day:
+// nothing, as far as is known. Text is the command's, empty for a click or a form.
+type Regrets interface {
+	GaveUp(ctx context.Context, c Command) error
+}
+
 // Responder answers one person at once.
 type Responder interface {
 	Whisper(ctx context.Context, to Reply, m Message) error
@@ -107,18 +113,28 @@ type Queued struct {
 	TS       string // transport id when already posted: edit, else post
 	ParentTS string // resolved; a post whose parent is not posted yet is not due
 	Attempts int
+	Moved    bool // it is another message than the first one, which is gone
 }
 
-// Outbox is the durable list of posts.
+// Outbox is the durable list of posts as who writes them sees it.
 type Outbox interface {
 	// Put upserts posts and moves the reader's cursor over the event log, in one transaction.
 	Put(ctx context.Context, reader string, upto int64, posts []Post) error
+}
+
+// Sending is the durable list of posts as who sends them sees it.
+type Sending interface {
 	// Due lists what is to be sent, oldest first, parents before their threads.
 	Due(ctx context.Context, limit int) ([]Queued, error)
-	// Sent stores where revision rev of a post went.
+	// Sent stores where revision rev of a post went. A post that is known to be another message is
+	// approvals.ErrConflict.
 	Sent(ctx context.Context, key string, rev int64, channel, ts string) error
-	// Postpone stores that sending failed and when to try again; giveUp ends the tries.
-	Postpone(ctx context.Context, key string, until time.Time, reason string, giveUp bool) error
+	// Moved stores that the message was of a post is gone, and which one stands in its place. That
+	// happens to a post once; whatever else is stored by then is approvals.ErrConflict.
+	Moved(ctx context.Context, key, was, channel, ts string) error
+	// Postpone stores that sending revision rev failed and when to try again; giveUp ends the tries,
+	// but for a newer revision.
+	Postpone(ctx context.Context, key string, rev int64, until time.Time, reason string, giveUp bool) error
 }
 
 // Inbox keeps every envelope before it is acknowledged.

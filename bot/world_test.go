@@ -155,10 +155,17 @@ func (w *world) find(id string) (*approvals.Request, error) {
 	return nil, engine.ErrNotFound
 }
 
-func (w storeOf) CreateRequest(_ context.Context, r approvals.Request) error {
-	w.requests = append(w.requests, r)
+func (w storeOf) CreateRequest(ctx context.Context, r approvals.Request) error {
+	bare := r
+	bare.Reviews = nil
+	w.requests = append(w.requests, bare)
 	w.append(engine.Event{Kind: engine.EventRequestCreated, RequestID: r.ID, Actor: r.Requester.ID})
 	w.brokeGlass(r, "asked", r.Requester)
+	for _, v := range r.Reviews {
+		if _, err := w.Review(ctx, v, approvals.JobsFor(r)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -170,6 +177,7 @@ func (w storeOf) Review(_ context.Context, v approvals.Review, jobs []engine.Job
 	if r.State != approvals.Pending || r.Digest != v.Digest {
 		return *r, approvals.ErrConflict
 	}
+	w.standing.given(v.Gives)
 	r.Reviews = append(r.Reviews, v)
 	kind := engine.EventRequestReviewed
 	switch {

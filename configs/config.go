@@ -44,6 +44,10 @@ type Slack struct {
 	// TellAtEnd mentions the requester and the approvers in the last reply of a run, so that their
 	// client tells them. Defaults to true.
 	TellAtEnd bool `yaml:"tell_at_end"`
+	// FallbackChannel is the id of a channel for messages that their own channel cannot take, because
+	// it is archived or the bot is not in it: cards go there, once, and their threads follow. Empty: an
+	// archived channel's are given up, the others wait for an invitation.
+	FallbackChannel string `yaml:"fallback_channel"`
 	// Digest tells each channel once a week what came of its work.
 	Digest Digest `yaml:"digest"`
 }

@@ -52,7 +52,7 @@ func TestMinimal(t *testing.T) {
 func TestEveryMistakeAtOnce(t *testing.T) {
 	t.Parallel()
 	got := wrong(t, `
-slack: {bot_token: 12345, app_tokn: xapp-1, api_url: "http://slack.example.net/api/", sockets: 1.5}
+slack: {bot_token: 12345, app_tokn: xapp-1, api_url: "http://slack.example.net/api/", sockets: 1.5, fallback_channel: general}
 storage: {url: "mysql://u:hunter2@db/x"}
 node: {roles: [bot, wroker, bot], regions: [eu]}
 log: {level: inof}
@@ -103,6 +103,7 @@ clusters:
 		"surprise: unknown key; known here: slack, storage, node, log, language, approvals, engine, api, alerts, schedules, backup, traces, mysql, plugins, clusters",
 		"slack.app_token: is missing; set it in RECYCLER_SLACK_APP_TOKEN, in RECYCLER_SLACK_APP_TOKEN_FILE, or as slack.app_token_file",
 		"slack.api_url: would send the tokens in plain text; use https",
+		`slack.fallback_channel: "general" is not a channel id (C… or G…)`,
 		"storage.url: must begin with sqlite:// or postgres://, for example sqlite:///var/lib/recycler/state.db",
 		`node.roles[1]: "wroker" is unknown; did you mean worker?`,
 		"node.roles[2]: bot is listed twice",

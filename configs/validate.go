@@ -59,6 +59,9 @@ func (s Slack) validate(m *mistakes, needed bool) {
 		m.addf("slack.api_url", "would send the tokens in plain text; use https")
 	}
 	between(m, "slack.sockets", s.Sockets, 1, 10)
+	if s.FallbackChannel != "" {
+		form(m, "slack.fallback_channel", s.FallbackChannel, channelID, "a channel id (C… or G…)")
+	}
 	s.Digest.validate(m)
 }
 

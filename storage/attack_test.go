@@ -188,6 +188,10 @@ var attacks = []struct {
 	{"a token of nobody that reviews", "INSERT INTO api_tokens (id, name, hash, scopes, team, user_id, created, created_by) VALUES ('K-X', 'x', '0000000000000000000000000000000000000000000000000000000000000000', 'review', '', '', 1, '')"},
 	{"replace a cursor", "INSERT OR REPLACE INTO cursors (reader, seq) VALUES ('teller', 1)"},
 	{"move a sent message", "UPDATE posts SET ts = '9.9'"},
+	{"move a message that is another one", "UPDATE posts SET ts = '9.9', moved_from = '8.8'"},
+	{"move a message to where it is", "UPDATE posts SET moved_from = ts"},
+	{"move a message twice", "UPDATE posts SET ts = '9.9', moved_from = '1.1'; UPDATE posts SET ts = '9.8', moved_from = '9.9'"},
+	{"move a message and forget it", "UPDATE posts SET ts = '9.9', moved_from = '1.1'; UPDATE posts SET moved_from = ''"},
 	{"unsend a message", "UPDATE posts SET sent_rev = 0, ts = ''"},
 	{"replace a message", "INSERT OR REPLACE INTO posts (key, ord, request_id, channel, parent, body, routine, told, rev, updated) SELECT key, 99, request_id, channel, parent, '', 0, 0, 1, 1 FROM posts"},
 	{"sent more than there is", "UPDATE posts SET sent_rev = 7"},
@@ -254,6 +258,7 @@ func TestSchemaAcceptsTheTrueWay(t *testing.T) {
 			"UPDATE leases SET owner = 'heir', epoch = epoch + 1 WHERE job_id = 'R-DONE'",
 			"UPDATE settings SET restored = 1 WHERE job_id = 'R-DONE'",
 			"UPDATE posts SET rev = 2",
+			"UPDATE posts SET ts = '9.9', moved_from = '1.1'",
 			"UPDATE cursors SET seq = 9",
 		} {
 			if _, err := tx.Exec(ctx, strings.ReplaceAll(q, now, db.d.base().nowMS)); err != nil {

@@ -11,38 +11,29 @@ import (
 
 var _ approvals.Standing = (*Schedules)(nil)
 
-// Grant stores a standing approval and ends an earlier one of the same person for the same schedule.
-func (s *Schedules) Grant(ctx context.Context, g approvals.Grant, e engine.Event) error {
-	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
-		now, err := s.db.now(ctx, tx)
-		if err != nil {
-			return err
-		}
-		envelope, err := toJSON(g.Envelope)
-		if err != nil {
-			return err
-		}
-		approvers, err := toJSON(append([]string{}, g.Approvers...))
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, "UPDATE grants SET ended = $3, ended_by = $2, reason = 'replaced' WHERE schedule = $1 AND reviewer_id = $2 AND ended = 0",
-			g.Schedule, g.Reviewer.ID, now)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO grants (id, schedule, envelope, digest, reviewer_team, reviewer_id, reviewer_name, approvers, at, expires)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, g.ID, g.Schedule, envelope, g.Digest, g.Reviewer.Team, g.Reviewer.ID,
-			g.Reviewer.Name, approvers, toMS(g.At), toMS(g.Expires))
-		if err != nil {
-			return err
-		}
-		return s.told(ctx, tx, e, auditedGrant(g, "granted", g.Reviewer))
-	})
+// grant stores a standing approval and ends an earlier one of the same person for the same schedule.
+func (db *DB) grant(ctx context.Context, tx Tx, given approvals.Given, now int64) error {
+	g := given.Grant
+	envelope, err := toJSON(g.Envelope)
 	if err != nil {
-		return fmt.Errorf("store the standing approval %s: %w", g.ID, err)
+		return err
 	}
-	return nil
+	approvers, err := toJSON(append([]string{}, g.Approvers...))
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "UPDATE grants SET ended = $3, ended_by = $2, reason = 'replaced' WHERE schedule = $1 AND reviewer_id = $2 AND ended = 0",
+		g.Schedule, g.Reviewer.ID, now)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO grants (id, schedule, envelope, digest, reviewer_team, reviewer_id, reviewer_name, approvers, at, expires)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, g.ID, g.Schedule, envelope, g.Digest, g.Reviewer.Team, g.Reviewer.ID,
+		g.Reviewer.Name, approvers, toMS(g.At), toMS(g.Expires))
+	if err != nil {
+		return err
+	}
+	return db.told(ctx, tx, given.Fact, auditedGrant(g, "granted", g.Reviewer))
 }
 
 // auditedGrant records what happened to a standing approval; the envelope's digest is its digest.
@@ -113,7 +104,7 @@ func (s *Schedules) EndGrant(ctx context.Context, id string, by approvals.Actor,
 		if err != nil {
 			return err
 		}
-		return s.told(ctx, tx, e, auditedGrant(gs[0], what, by))
+		return s.db.told(ctx, tx, e, auditedGrant(gs[0], what, by))
 	})
 	if err != nil {
 		return fmt.Errorf("end the standing approval %s: %w", id, err)

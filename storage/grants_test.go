@@ -66,8 +66,16 @@ func aSchedule(t *testing.T, db *DB) (*Schedules, approvals.Grant) {
 	e := approvals.EnvelopeOf(x, *recycle("R-AAAA", "db-3").Plan, approvals.Policy{Users: []string{bob.ID}})
 	at := time.Now().UTC().Truncate(time.Millisecond)
 	g := approvals.Grant{ID: "G-AAAA", Schedule: x.ID, Envelope: &e, Digest: e.Digest(), Reviewer: bob, Approvers: []string{bob.ID}, At: at, Expires: at.Add(time.Hour)}
-	require.NoError(t, s.Grant(t.Context(), g, engine.Event{}))
+	give(t, db, g)
 	return s, g
+}
+
+// give stores a standing approval, as a review does that gives it.
+func give(t *testing.T, db *DB, g approvals.Grant) {
+	t.Helper()
+	require.NoError(t, db.InTx(t.Context(), func(ctx context.Context, tx Tx) error {
+		return db.grant(ctx, tx, approvals.Given{Grant: g}, time.Now().UnixMilli())
+	}))
 }
 
 func TestGrantIsKeptAsItWasGiven(t *testing.T) {
@@ -81,7 +89,7 @@ func TestGrantIsKeptAsItWasGiven(t *testing.T) {
 
 	again := g
 	again.ID = "G-BBBB"
-	require.NoError(t, s.Grant(t.Context(), again, engine.Event{}))
+	give(t, db, again)
 	got, err = s.Grants(t.Context(), g.Schedule)
 	require.NoError(t, err)
 	require.Len(t, got, 1, "the later one of a person replaces the earlier")

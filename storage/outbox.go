@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"mysql-recycler/approvals"
 )
 
 // Post is the wished state of one message in a channel. Its fields are those of bot.Post, which
@@ -26,6 +28,7 @@ type Queued struct {
 	TS       string
 	ParentTS string
 	Attempts int
+	Moved    bool // it is another message than the first one, which is gone
 }
 
 // Outbox is the durable list of messages. Each row is a wish; a revision in between may be skipped.
@@ -39,7 +42,8 @@ func NewOutbox(db *DB) *Outbox { return &Outbox{db: db} }
 //
 // A new body makes a new revision; the same body changes nothing. A routine body that was drawn
 // before the newest non-routine one (its upto is smaller) is dropped, so that a late progress edit
-// cannot hide a decision. Where the message was posted never changes.
+// cannot hide a decision. Until a decision is sent, what hides it has its weight. Where the message
+// was posted never changes.
 func (s *Outbox) Put(ctx context.Context, reader string, upto int64, posts []Post) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		now, err := s.db.now(ctx, tx)
@@ -79,8 +83,8 @@ func moveCursor(ctx context.Context, tx Tx, reader string, upto int64) error {
 // putPost inserts or changes one row.
 func putPost(ctx context.Context, tx Tx, p Post, upto, now int64) error {
 	var body string
-	var routine, told int64
-	err := tx.QueryRow(ctx, "SELECT body, routine, told FROM posts WHERE key = $1", p.Key).Scan(&body, &routine, &told)
+	var routine, told, rev, sent int64
+	err := tx.QueryRow(ctx, "SELECT body, routine, told, rev, sent_rev FROM posts WHERE key = $1", p.Key).Scan(&body, &routine, &told, &rev, &sent)
 	if errors.Is(err, sql.ErrNoRows) {
 		return insertPost(ctx, tx, p, upto, now)
 	}
@@ -98,6 +102,7 @@ func putPost(ctx context.Context, tx Tx, p Post, upto, now int64) error {
 		_, err = tx.Exec(ctx, "UPDATE posts SET routine = $2, told = $3 WHERE key = $1", p.Key, flag(p.Routine && routine == 1), told)
 		return err
 	}
+	p.Routine = p.Routine && (routine == 1 || sent == rev) // a progress edit that also shows an unsent decision is none
 	// A new wish is tried again even when the old one was given up: the new body may be the cure.
 	_, err = tx.Exec(ctx, `UPDATE posts SET body = $2, routine = $3, told = $4, rev = rev + 1, updated = $5,
 			attempts = 0, gave_up = 0, reason = '', next_at = CASE WHEN gave_up = 1 THEN 0 ELSE next_at END
@@ -131,15 +136,17 @@ func flag(b bool) int {
 
 // duePosts lists what may be sent at $1. A reply waits for its parent, and a reply that was never
 // sent waits for older ones of the same thread, so that a thread reads in order even when sending
-// one of them failed for a while.
+// one of them failed for a while. A reply whose parent retention let go is a message of its own:
+// nobody would see it else.
 //
 // A message that once went to another channel than wished (a direct message, a fallback) is edited,
 // and its thread goes on, where it went.
 const duePosts = `SELECT p.key, p.request_id,
-	CASE WHEN p.ts <> '' THEN p.sent_channel WHEN q.ts <> '' THEN q.sent_channel ELSE p.channel END, p.parent, p.body, p.routine, p.rev, p.ts, COALESCE(q.ts, ''), p.attempts
+	CASE WHEN p.ts <> '' THEN p.sent_channel WHEN q.ts <> '' THEN q.sent_channel ELSE p.channel END, p.parent, p.body, p.routine, p.rev, p.ts, COALESCE(q.ts, ''), p.attempts,
+	CASE WHEN p.moved_from <> '' THEN 1 ELSE 0 END
 	FROM posts p LEFT JOIN posts q ON q.key = p.parent
 	WHERE p.sent_rev < p.rev AND p.gave_up = 0 AND p.next_at <= $1
-	  AND (p.parent = '' OR q.ts <> '')
+	  AND (p.parent = '' OR q.ts <> '' OR q.key IS NULL)
 	  AND NOT (p.parent <> '' AND p.ts = '' AND EXISTS (
 	    SELECT 1 FROM posts o WHERE o.parent = p.parent AND o.ord < p.ord AND o.ts = '' AND o.gave_up = 0 AND o.next_at > $1))
 	ORDER BY p.ord LIMIT $2`
@@ -155,9 +162,9 @@ func (s *Outbox) Due(ctx context.Context, limit int) ([]Queued, error) {
 		return each(ctx, tx, func(row Row) error {
 			var q Queued
 			var body string
-			var routine int64
-			err := row.Scan(&q.Key, &q.Request, &q.Channel, &q.Parent, &body, &routine, &q.Rev, &q.TS, &q.ParentTS, &q.Attempts)
-			q.Body, q.Routine = []byte(body), routine == 1
+			var routine, moved int64
+			err := row.Scan(&q.Key, &q.Request, &q.Channel, &q.Parent, &body, &routine, &q.Rev, &q.TS, &q.ParentTS, &q.Attempts, &moved)
+			q.Body, q.Routine, q.Moved = []byte(body), routine == 1, moved == 1
 			due = append(due, q)
 			return err
 		}, duePosts, now, limit)
@@ -169,26 +176,50 @@ func (s *Outbox) Due(ctx context.Context, limit int) ([]Queued, error) {
 }
 
 // Sent stores where revision rev of a post went. A newer revision stays due; an older one that is
-// reported late changes nothing.
+// reported late changes nothing. A post that is known to be another message is approvals.ErrConflict:
+// another process sent it as well.
 func (s *Outbox) Sent(ctx context.Context, key string, rev int64, channel, ts string) error {
-	return s.update(ctx, key, "sent", `UPDATE posts SET sent_rev = $2, sent_channel = $3, ts = $4, attempts = 0, next_at = 0, reason = ''
-		WHERE key = $1 AND sent_rev <= $2`, key, rev, channel, ts)
-}
-
-// Postpone stores that sending failed and when to try again; giveUp ends the tries until the post
-// gets a new body.
-func (s *Outbox) Postpone(ctx context.Context, key string, until time.Time, reason string, giveUp bool) error {
-	return s.update(ctx, key, "postpone", `UPDATE posts SET attempts = attempts + 1, next_at = $2, reason = $3, gave_up = $4
-		WHERE key = $1`, key, toMS(until), reason, flag(giveUp))
-}
-
-// update runs one statement on a post.
-func (s *Outbox) update(ctx context.Context, key, what, query string, args ...any) error {
-	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
-		_, err := tx.Exec(ctx, query, args...)
+	return s.update(ctx, key, "sent", func(ctx context.Context, tx Tx) error {
+		n, err := tx.Exec(ctx, `UPDATE posts SET sent_rev = $2, sent_channel = $3, ts = $4, attempts = 0, next_at = 0, reason = ''
+			WHERE key = $1 AND sent_rev <= $2 AND (ts = '' OR ts = $4)`, key, rev, channel, ts)
+		if err != nil || n == 1 {
+			return err
+		}
+		var others int64
+		err = tx.QueryRow(ctx, "SELECT COUNT(*) FROM posts WHERE key = $1 AND sent_rev <= $2", key, rev).Scan(&others)
+		if err == nil && others > 0 {
+			err = approvals.ErrConflict
+		}
 		return err
 	})
-	if err != nil {
+}
+
+// Moved stores that the message was of a post is gone, and which one stands in its place. A post moves
+// once; whatever else is stored by then is approvals.ErrConflict. Its revision is for Sent to store.
+func (s *Outbox) Moved(ctx context.Context, key, was, channel, ts string) error {
+	return s.update(ctx, key, "move", func(ctx context.Context, tx Tx) error {
+		n, err := tx.Exec(ctx, "UPDATE posts SET moved_from = $2, sent_channel = $3, ts = $4 WHERE key = $1 AND ts = $2 AND ts <> '' AND moved_from = ''",
+			key, was, channel, ts)
+		if err == nil && n == 0 {
+			err = approvals.ErrConflict
+		}
+		return err
+	})
+}
+
+// Postpone stores that sending revision rev failed and when to try again; giveUp ends the tries until
+// the post gets a new body. One that it has by then is put off too, but not given up.
+func (s *Outbox) Postpone(ctx context.Context, key string, rev int64, until time.Time, reason string, giveUp bool) error {
+	return s.update(ctx, key, "postpone", func(ctx context.Context, tx Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE posts SET attempts = attempts + 1, next_at = $2, reason = $3, gave_up = $4
+			WHERE key = $1 AND (rev = $5 OR $4 = 0)`, key, toMS(until), reason, flag(giveUp), rev)
+		return err
+	})
+}
+
+// update changes one post in a transaction.
+func (s *Outbox) update(ctx context.Context, key, what string, f func(context.Context, Tx) error) error {
+	if err := s.db.InTx(ctx, f); err != nil {
 		return fmt.Errorf("%s post %s: %w", what, key, err)
 	}
 	return nil

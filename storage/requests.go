@@ -48,8 +48,17 @@ func (s *Requests) CreateRequest(ctx context.Context, r approvals.Request) error
 		if err := brokeGlass(ctx, tx, now, r, "asked", r.Requester); err != nil {
 			return err
 		}
-		return appendFact(ctx, tx, now, engine.EventRequestCreated, r.ID, "", r.Requester.ID,
+		err = appendFact(ctx, tx, now, engine.EventRequestCreated, r.ID, "", r.Requester.ID,
 			map[string]string{"kind": string(r.Kind), "target": r.Target, "command": r.Command})
+		if err != nil {
+			return err
+		}
+		for _, v := range r.Reviews {
+			if err := s.review(ctx, tx, v, approvals.JobsFor(r), now); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("create request %s: %w", r.ID, err)

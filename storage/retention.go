@@ -111,13 +111,16 @@ func (r *Retention) envelopes(ctx context.Context, before int64, p *Pruned) erro
 }
 
 // posts lets messages go that are settled (shown, or given up), with the threads under them. A
-// parent is kept while its thread is not settled, and all of them while their work has not ended.
+// parent is kept while its thread is not settled, and all of them while their work has not ended or
+// waits for a switchover, which is told in the thread.
 func (r *Retention) posts(ctx context.Context, before int64, p *Pruned) error {
 	return r.simple(ctx, &p.Posts, `DELETE FROM posts WHERE key IN (
 		SELECT p.key FROM posts p
 		WHERE p.updated < $1 AND (p.sent_rev = p.rev OR p.gave_up = 1)
 		  AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = p.request_id AND r.state = 'pending')
 		  AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = p.request_id AND j.state IN ('queued', 'running', 'paused'))
+		  AND NOT EXISTS (SELECT 1 FROM campaigns w WHERE w.request_id = p.request_id AND w.state = 'open')
+		  AND NOT EXISTS (SELECT 1 FROM posts c JOIN campaigns w ON w.request_id = c.request_id WHERE c.parent = p.key AND w.state = 'open')
 		  AND NOT EXISTS (SELECT 1 FROM posts c WHERE c.parent = p.key AND (c.updated >= $1 OR (c.sent_rev < c.rev AND c.gave_up = 0)))
 		ORDER BY p.updated LIMIT $2)`, before)
 }

@@ -18,23 +18,7 @@ func (s *Requests) Review(ctx context.Context, v approvals.Review, jobs []engine
 		if err != nil {
 			return err
 		}
-		if v.At.IsZero() {
-			v.At = fromMS(now)
-		}
-		before, err := loadRequest(ctx, tx, v.RequestID)
-		if err != nil {
-			return err
-		}
-		if err := admissible(before, v, now); err != nil {
-			return err
-		}
-		if err := insertReview(ctx, tx, before, v); err != nil {
-			return err
-		}
-		if err := s.db.audit(ctx, tx, now, auditedReview(before, v)); err != nil {
-			return err
-		}
-		if err := s.conclude(ctx, tx, before, v, jobs, now); err != nil {
+		if err := s.review(ctx, tx, v, jobs, now); err != nil {
 			return err
 		}
 		r, err = loadRequest(ctx, tx, v.RequestID)
@@ -44,6 +28,32 @@ func (s *Requests) Review(ctx context.Context, v approvals.Review, jobs []engine
 		return r, fmt.Errorf("review request %s: %w", v.RequestID, err)
 	}
 	return r, nil
+}
+
+// review inserts a review, with the standing approval that is given with it, and what it decides.
+func (s *Requests) review(ctx context.Context, tx Tx, v approvals.Review, jobs []engine.Job, now int64) error {
+	if v.At.IsZero() {
+		v.At = fromMS(now)
+	}
+	before, err := loadRequest(ctx, tx, v.RequestID)
+	if err != nil {
+		return err
+	}
+	if err := admissible(before, v, now); err != nil {
+		return err
+	}
+	if v.Gives != nil {
+		if err := s.db.grant(ctx, tx, *v.Gives, now); err != nil {
+			return fmt.Errorf("store the standing approval %s: %w", v.Gives.Grant.ID, err)
+		}
+	}
+	if err := insertReview(ctx, tx, before, v); err != nil {
+		return err
+	}
+	if err := s.db.audit(ctx, tx, now, auditedReview(before, v)); err != nil {
+		return err
+	}
+	return s.conclude(ctx, tx, before, v, jobs, now)
 }
 
 // admissible is the compare of the compare-and-set. People compare by id alone: the same id in

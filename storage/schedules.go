@@ -20,9 +20,9 @@ type Schedules struct{ db *DB }
 func NewSchedules(db *DB) *Schedules { return &Schedules{db: db} }
 
 // auditedSchedule records a change of a schedule.
-func auditedSchedule(s approvals.Schedule, what string) AuditRecord {
+func auditedSchedule(s approvals.Schedule, by approvals.Actor, what string) AuditRecord {
 	return AuditRecord{Action: AuditSchedule, Kind: string(approvals.KindRecycle), Cluster: s.Cluster, Target: s.Target,
-		Request: s.ID, Command: s.Command, By: s.Editor, Requester: s.Actor().ID, Channel: s.Channel,
+		Request: s.ID, Command: s.Command, By: by, Requester: s.Actor().ID, Channel: s.Channel,
 		Decision: what, Reason: s.Timing.Cron + " " + s.Timing.Zone}
 }
 
@@ -50,7 +50,7 @@ func (s *Schedules) CreateSchedule(ctx context.Context, x approvals.Schedule, e 
 		if err != nil {
 			return err
 		}
-		return s.told(ctx, tx, e, auditedSchedule(x, "added"))
+		return s.db.told(ctx, tx, e, auditedSchedule(x, x.Owner, "added"))
 	})
 	if err != nil {
 		return x, fmt.Errorf("create schedule %s: %w", x.ID, err)
@@ -59,8 +59,8 @@ func (s *Schedules) CreateSchedule(ctx context.Context, x approvals.Schedule, e 
 }
 
 // ChangeSchedule stores a schedule as it is now, whose Rev is one more than what the caller read,
-// or answers approvals.ErrConflict. what says in a word what changed.
-func (s *Schedules) ChangeSchedule(ctx context.Context, x approvals.Schedule, what string, e engine.Event) error {
+// or answers approvals.ErrConflict. what says in a word what somebody did.
+func (s *Schedules) ChangeSchedule(ctx context.Context, x approvals.Schedule, by approvals.Actor, what string, e engine.Event) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		body, err := toJSON(x)
 		if err != nil {
@@ -74,7 +74,7 @@ func (s *Schedules) ChangeSchedule(ctx context.Context, x approvals.Schedule, wh
 		if n == 0 {
 			return approvals.ErrConflict
 		}
-		return s.told(ctx, tx, e, auditedSchedule(x, what))
+		return s.db.told(ctx, tx, e, auditedSchedule(x, by, what))
 	})
 	if err != nil {
 		return fmt.Errorf("change schedule %s: %w", x.ID, err)
@@ -83,13 +83,13 @@ func (s *Schedules) ChangeSchedule(ctx context.Context, x approvals.Schedule, wh
 }
 
 // told appends an event and, unless it has no action, a link of the audit chain.
-func (s *Schedules) told(ctx context.Context, tx Tx, e engine.Event, a AuditRecord) error {
-	now, err := s.db.now(ctx, tx)
+func (db *DB) told(ctx context.Context, tx Tx, e engine.Event, a AuditRecord) error {
+	now, err := db.now(ctx, tx)
 	if err != nil {
 		return err
 	}
 	if a.Action != "" {
-		if err := s.db.audit(ctx, tx, now, a); err != nil {
+		if err := db.audit(ctx, tx, now, a); err != nil {
 			return err
 		}
 	}
@@ -184,7 +184,7 @@ func (s *Schedules) ClaimRun(ctx context.Context, r approvals.ScheduleRun, e eng
 			return err
 		}
 		mine = true
-		return s.told(ctx, tx, e, AuditRecord{})
+		return s.db.told(ctx, tx, e, AuditRecord{})
 	})
 	if err != nil {
 		return false, fmt.Errorf("claim a slot of %s: %w", r.Schedule, err)
@@ -211,7 +211,7 @@ func (s *Schedules) MoveRun(ctx context.Context, from, r approvals.ScheduleRun, 
 		if n == 0 {
 			return approvals.ErrConflict
 		}
-		return s.told(ctx, tx, e, AuditRecord{})
+		return s.db.told(ctx, tx, e, AuditRecord{})
 	})
 	if err != nil {
 		return fmt.Errorf("move a slot of %s to %s: %w", r.Schedule, r.State, err)

@@ -23,7 +23,7 @@ var updateSchemas = os.Getenv("UPDATE_SCHEMAS") != ""
 
 // released are the schemas that have a fixture. A migration up to the newest never changes again: the
 // fixtures would still migrate, but into something else than a fresh database has.
-var released = []int64{1, 2, 3, 4, 5, 6, 7, 17}
+var released = []int64{1, 2, 3, 4, 5, 6, 7, 17, 18}
 
 // schemaFile is the fixture of a version: a SQLite database as text.
 func schemaFile(version int64) string { return fmt.Sprintf("testdata/schema/%05d.sql", version) }
@@ -86,6 +86,7 @@ var rowsSince = map[int64][]string{
 		`INSERT INTO nodes (process, name, roles, regions, program, running, started, seen) VALUES ('p', 'n-1', 'bot,worker', 'eu', 'v0.1.0', 1, 1767312000000, 1767312064000)`,
 		`INSERT INTO holds (kind, name, by_team, by_id, by_name, reason, at) VALUES ('region', 'us', 'T1', 'UBOB', 'bob', 'upgrade', 1767312064000)`,
 	},
+	18: {`UPDATE campaigns SET state = 'stopped' WHERE request_id = 'R-OLD'`},
 }
 
 // TestUpgrade takes a database of every released schema to the current one: every row is there as it

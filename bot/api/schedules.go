@@ -26,7 +26,7 @@ type ScheduleView struct {
 	Missed  string     `json:"missed" enum:"skip,once" doc:"What becomes of runs missed while nobody was there"`
 	State   string     `json:"state" enum:"active,paused,removed"`
 	Owner   Person     `json:"owner"`
-	Editor  Person     `json:"editor" doc:"Who changed it last; neither they nor the owner may approve its runs"`
+	Editor  Person     `json:"editor" doc:"Who edited it last; neither they nor the owner may approve its runs"`
 	Next    *time.Time `json:"next,omitempty" doc:"Left out while it is paused"`
 	Skipped *time.Time `json:"skipped,omitempty" doc:"The run that was just left out"`
 }

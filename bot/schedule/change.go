@@ -64,7 +64,7 @@ func (s *Scheduler) Add(ctx context.Context, x approvals.Schedule) (bot.Schedule
 	if out.Next, err = s.next(ctx, x); err != nil {
 		return out, err
 	}
-	out.Schedule, err = s.o.Book.CreateSchedule(ctx, x, changed(out, "added"))
+	out.Schedule, err = s.o.Book.CreateSchedule(ctx, x, changed(out, x.Owner, "added"))
 	return out, err
 }
 
@@ -89,9 +89,9 @@ func (s *Scheduler) complete(t approvals.Timing) approvals.Timing {
 	return t
 }
 
-// changed is the fact of a change by the schedule's editor.
-func changed(x bot.Scheduled, what string) engine.Event {
-	return fact(approvals.EventScheduleChanged, "", x.Editor, approvals.ScheduleFact{Schedule: x.Schedule, What: what, Next: x.Next, By: x.Editor.Name})
+// changed is the fact of a change.
+func changed(x bot.Scheduled, by approvals.Actor, what string) engine.Event {
+	return fact(approvals.EventScheduleChanged, "", by, approvals.ScheduleFact{Schedule: x.Schedule, What: what, Next: x.Next, By: by.Name})
 }
 
 // owned reads a schedule that a person may change.
@@ -168,12 +168,15 @@ func (s *Scheduler) change(ctx context.Context, id string, by approvals.Actor, w
 	if err := f(&x); err != nil {
 		return bot.Scheduled{}, err
 	}
-	x.Editor, x.Rev = by, x.Rev+1
+	x.Rev++
+	if what == "edited" { // who only pauses it must not lift the bar from who wrote what it does
+		x.Editor = by
+	}
 	out := bot.Scheduled{Schedule: x}
 	if out.Next, err = s.next(ctx, x); err != nil {
 		return out, err
 	}
-	err = s.o.Book.ChangeSchedule(ctx, x, what, changed(out, what))
+	err = s.o.Book.ChangeSchedule(ctx, x, by, what, changed(out, by, what))
 	if errors.Is(err, approvals.ErrConflict) {
 		return out, problem("schedule_changed", id+" was changed in the same moment.", "Look at `schedule list` and try again.")
 	}

@@ -16,7 +16,7 @@ type Book interface {
 	// CreateSchedule stores s and answers it, or the one that the same act (its Origin) made before.
 	CreateSchedule(ctx context.Context, s approvals.Schedule, e engine.Event) (approvals.Schedule, error)
 	// ChangeSchedule stores s, whose Rev is one more than before, or answers approvals.ErrConflict.
-	ChangeSchedule(ctx context.Context, s approvals.Schedule, what string, e engine.Event) error
+	ChangeSchedule(ctx context.Context, s approvals.Schedule, by approvals.Actor, what string, e engine.Event) error
 	// Schedule returns one, also a removed one, or engine.ErrNotFound.
 	Schedule(ctx context.Context, id string) (approvals.Schedule, error)
 	// Schedules lists those that were not removed.

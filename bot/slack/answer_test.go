@@ -14,6 +14,7 @@ import (
 
 	"mysql-recycler/bot"
 	"mysql-recycler/bot/sandbox"
+	"mysql-recycler/engine"
 )
 
 func whisper(text string) bot.Message {
@@ -285,7 +286,11 @@ func TestDirectoryPerson(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, p.Bot)
 	_, err = s.c.Person(s.ctx, "T0RECYCLE", "U0NOBODY")
+	require.ErrorIs(t, err, engine.ErrNotFound)
+	s.do("fault", map[string]any{"method": mUser, "times": 1, "error": "internal_error"})
+	_, err = s.c.Person(s.ctx, "T0RECYCLE", "U0BOB")
 	require.Error(t, err)
+	require.NotErrorIs(t, err, engine.ErrNotFound, "unknown is not absent")
 	_, err = s.c.Person(s.ctx, "T0RECYCLE", "alice")
 	require.Error(t, err)
 }

@@ -29,7 +29,7 @@ type Options struct {
 	// APIURL is the base of the Web API. Defaults to https://slack.com/api/.
 	APIURL  string
 	Inbox   bot.Inbox
-	Outbox  bot.Outbox
+	Outbox  bot.Sending
 	Handler bot.Handler // may be set later with Handle, before Run
 	Log     *zap.Logger // defaults to none
 	// Clock tells the time. Defaults to time.Now.
@@ -40,7 +40,8 @@ type Options struct {
 	AckText func(command string) string
 	// FormActions are the actions of buttons that open a form: they wait for nothing else.
 	FormActions []string
-	// Fallback is the channel for messages whose channel is gone. Empty: they are given up.
+	// Fallback is the channel for messages that their own cannot take. Empty: an archived channel's
+	// are given up, the others wait for an invitation.
 	Fallback string
 	// Undelivered is told once of a post that cannot be shown where it should, with the reason.
 	Undelivered func(ctx context.Context, p bot.Post, why *Problem)

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"mysql-recycler/approvals"
+	"mysql-recycler/engine"
 )
 
 // How old an answer about people may be. On a click a group is read again when it is older than a
@@ -114,6 +115,9 @@ func (c *Client) readPerson(ctx context.Context, team, id string) (approvals.Per
 	var out approvals.Person
 	err = c.call(ctx, mUser, func() error {
 		u, err := c.api.GetUserInfoContext(ctx, id)
+		if code(err) == "user_not_found" {
+			return fmt.Errorf("%w: %w", engine.ErrNotFound, err)
+		}
 		if err != nil {
 			return err
 		}

@@ -27,19 +27,59 @@ func (c *Client) replay(ctx context.Context, age time.Duration) error {
 	}
 	now := c.o.Clock()
 	for _, e := range pending {
-		switch since := now.Sub(e.At); {
-		case since > tooOld:
-			c.log.Error("an envelope could not be handled for a day and is given up", zap.String("key", e.Key))
-			c.handled(ctx, e.Key)
-		case since >= age:
+		if now.Sub(e.At) >= age {
 			c.lanes.put(c.lane(e.Kind, e.Payload, e.Key), e)
 		}
 	}
 	return nil
 }
 
+// giveUp ends an envelope that nobody could handle for a day, once its person was told. For another
+// day it is kept while that cannot be done.
+func (c *Client) giveUp(ctx context.Context, e bot.Envelope) {
+	log := c.log.With(zap.String("key", e.Key), zap.Time("at", e.At))
+	err := c.regret(ctx, e)
+	if err != nil && code(err) == "" && c.o.Clock().Sub(e.At) < 2*tooOld {
+		log.Error("who sent an envelope that is given up cannot be told now; it is tried again later", zap.Error(err))
+		return
+	}
+	log.Error("an envelope could not be handled for a day and is given up", zap.NamedError("not_told", err))
+	c.handled(ctx, e.Key)
+}
+
+// regret tells the person behind an envelope that it is given up. Who only opened a page is not told.
+func (c *Client) regret(ctx context.Context, e bot.Envelope) (err error) {
+	defer recovered(&err)
+	h, ok := c.o.Handler.(bot.Regrets)
+	if !ok || e.Kind == kindEvent {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, handleWithin)
+	defer cancel()
+	cmd := bot.Command{At: e.At, Envelope: e.Key}
+	if e.Kind == kindSlash {
+		var p slashPayload
+		if err := json.Unmarshal(e.Payload, &p); err != nil {
+			return fmt.Errorf("read slash command: %w", err)
+		}
+		cmd.Text, cmd.User, cmd.Channel = p.Text, p.actor(), p.ChannelID
+	} else {
+		var p interaction
+		if err := json.Unmarshal(e.Payload, &p); err != nil {
+			return fmt.Errorf("read interaction: %w", err)
+		}
+		cmd.User, cmd.Channel = p.actor(), p.channel()
+	}
+	cmd.Reply = bot.Reply{User: cmd.User.ID, Channel: cmd.Channel} // its response URL has ended
+	return h.GaveUp(ctx, cmd)
+}
+
 // handle gives one envelope to the handler until it is done, with growing pauses in between.
 func (c *Client) handle(ctx context.Context, e bot.Envelope) {
+	if c.o.Clock().Sub(e.At) > tooOld {
+		c.giveUp(ctx, e)
+		return
+	}
 	wait := c.o.Tuning.Retry
 	for try := 1; ; try++ {
 		err := c.dispatch(ctx, e)

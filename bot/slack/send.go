@@ -62,10 +62,13 @@ func (s *sender) send(ctx context.Context, q bot.Queued) {
 	s.edit(ctx, q, ch, m)
 }
 
+// post sends a new message. When q has one already, that one is gone and this takes its place.
 func (s *sender) post(ctx context.Context, q bot.Queued, ch string, m bot.Message, thread string) {
 	if ts := s.find(ctx, q, ch, thread); ts != "" {
 		s.c.count.do(func(st *Stats) { st.Out.Adopted++ })
-		s.edit(ctx, withTS(q, ts), ch, m) // the older revision may be the one that arrived
+		if q, ok := s.lands(ctx, q, ch, ts); ok {
+			s.edit(ctx, q, ch, m) // the older revision may be the one that arrived
+		}
 		return
 	}
 	text, blocks := s.c.drawChecked(m, maxBlocks)
@@ -84,15 +87,21 @@ func (s *sender) post(ctx context.Context, q bot.Queued, ch string, m bot.Messag
 	if err == nil {
 		s.c.count.do(func(st *Stats) { st.Out.Posted++; st.FatalOut = "" })
 		s.went(q, at)
-		s.saved(ctx, q, at, ts)
+		if q, ok := s.lands(ctx, q, at, ts); ok {
+			s.saved(ctx, q, at, ts)
+		}
 		return
 	}
 	s.postFailed(ctx, q, ch, m, thread, err)
 }
 
-func withTS(q bot.Queued, ts string) bot.Queued {
+// lands returns q as the message that shows it now; false when that cannot be.
+func (s *sender) lands(ctx context.Context, q bot.Queued, ch, ts string) (bot.Queued, bool) {
+	if q.TS != "" {
+		return s.replaced(ctx, q, ch, ts)
+	}
 	q.TS = ts
-	return q
+	return q, true
 }
 
 // went notes that a message is in another channel than was asked for: in the fallback channel, or
@@ -203,28 +212,20 @@ func (s *sender) update(ctx context.Context, ch, ts, text string, blocks []sdk.B
 	return err
 }
 
-// once says whether this is the first time a post is sent anew. A person who deletes a message
-// again does not want to see it.
-func (s *sender) once(k string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.again[k] {
-		return false
-	}
-	s.again[k] = true
-	return true
-}
-
-// anew posts a parent message again when the first one was deleted. A reply that was deleted is
-// let go.
+// anew posts a parent message again when the first one was deleted, once: a person who deletes a
+// message again does not want to see it. A reply that was deleted is let go.
 func (s *sender) anew(ctx context.Context, q bot.Queued, ch string, m bot.Message, why error) {
-	if q.Parent != "" || !s.once(q.Key) {
+	if q.Parent != "" || q.Moved {
 		s.putOff(ctx, q, 0, why, true)
+		return
+	}
+	if wait := s.c.gates.post(ch); wait > 0 { // it came as an edit
+		s.putOff(ctx, q, wait, why, false)
 		return
 	}
 	s.c.count.do(func(st *Stats) { st.Out.Reposted++ })
 	s.c.log.Warn("a message was deleted; it is posted once more", zap.String("post", q.Key))
-	s.post(ctx, withTS(q, ""), ch, m, "")
+	s.post(ctx, q, ch, m, "")
 }
 
 // misplaced handles a channel that cannot take a message: it goes to the fallback channel, once,
@@ -238,14 +239,14 @@ func (s *sender) misplaced(ctx context.Context, q bot.Queued, ch string, m bot.M
 		s.putOff(ctx, q, 5*s.c.o.Tuning.Retry, why, false)
 		return
 	}
-	if elsewhere && s.once(q.Key) {
+	if elsewhere && !q.Moved {
 		s.mu.Lock()
 		s.moved[q.Key] = to
 		s.mu.Unlock()
 		s.c.count.do(func(st *Stats) { st.Out.Reposted++ })
 		m.Blocks = append([]bot.Block{{Context: []bot.Span{{Text: "Posted here because "}, {Channel: ch},
 			{Text: " cannot take messages from me."}}}}, m.Blocks...)
-		s.post(ctx, withTS(q, ""), to, m, "")
+		s.post(ctx, q, to, m, "")
 		return
 	}
 	archived := code(why) == "is_archived"

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"mysql-recycler/approvals"
 	"mysql-recycler/bot"
 )
 
@@ -33,7 +35,6 @@ type sender struct {
 	channels map[string]bool      // channels with a new post in the air
 	shown    map[string]shown     // what a message shows, as far as this process knows
 	moved    map[string]string    // post key: the channel it went to in place of its own
-	again    map[string]bool      // post keys sent anew once already
 	unsure   map[string]time.Time // posts that may have arrived, and when the first try was
 	told     map[string]bool      // post keys reported as undelivered
 	limit    int
@@ -48,7 +49,7 @@ type shown struct {
 
 func newSender(c *Client) *sender {
 	return &sender{c: c, wake: make(chan struct{}, 1), flying: map[string]bool{}, channels: map[string]bool{},
-		shown: map[string]shown{}, moved: map[string]string{}, again: map[string]bool{}, unsure: map[string]time.Time{},
+		shown: map[string]shown{}, moved: map[string]string{}, unsure: map[string]time.Time{},
 		told: map[string]bool{}, limit: dueFirst}
 }
 
@@ -230,8 +231,7 @@ func (s *sender) channel(q bot.Queued) string {
 	return q.Channel
 }
 
-// saved stores where a revision went. Until that is stored the message stays in the air, so that
-// it cannot be sent twice.
+// saved stores where a revision went.
 func (s *sender) saved(ctx context.Context, q bot.Queued, channel, ts string) {
 	s.mu.Lock()
 	if len(s.shown) > keepShown {
@@ -240,15 +240,36 @@ func (s *sender) saved(ctx context.Context, q bot.Queued, channel, ts string) {
 	s.shown[q.Key] = shown{bodySum(q), s.c.o.Clock()}
 	delete(s.unsure, q.Key)
 	s.mu.Unlock()
+	s.store(ctx, q, ts, func() error { return s.c.o.Outbox.Sent(ctx, q.Key, q.Rev, channel, ts) })
+}
+
+// replaced stores that a message stands in the place of the one that q names, which is gone, and
+// returns q with the new one.
+func (s *sender) replaced(ctx context.Context, q bot.Queued, channel, ts string) (bot.Queued, bool) {
+	ok := s.store(ctx, q, ts, func() error { return s.c.o.Outbox.Moved(ctx, q.Key, q.TS, channel, ts) })
+	q.TS, q.Moved = ts, true
+	return q, ok
+}
+
+// store stores something about a message that was sent, and says whether it is stored. Until then the
+// message stays in the air, so that it cannot be sent twice. Only a post that another process has sent
+// meanwhile is left as that one stored it: there is a message too many, but the post has its own.
+func (s *sender) store(ctx context.Context, q bot.Queued, ts string, put func() error) bool {
 	wait := s.c.o.Tuning.Retry
 	for {
-		err := s.c.o.Outbox.Sent(ctx, q.Key, q.Rev, channel, ts)
+		err := put()
 		if err == nil {
-			return
+			return true
 		}
 		s.c.log.Error("a message was sent but that cannot be stored", zap.String("post", q.Key), zap.String("ts", ts), zap.Error(err))
+		if errors.Is(err, approvals.ErrConflict) {
+			s.mu.Lock()
+			delete(s.shown, q.Key) // that one may show something else
+			s.mu.Unlock()
+			return false
+		}
 		if !pause(ctx, wait) {
-			return
+			return false
 		}
 		wait = min(2*wait, 30*time.Second)
 	}
@@ -267,7 +288,7 @@ func (s *sender) putOff(ctx context.Context, q bot.Queued, wait time.Duration, w
 	}
 	say("a message could not be sent", zap.String("post", q.Key), zap.String("channel", q.Channel),
 		zap.Int("attempts", q.Attempts+1), zap.Bool("given_up", giveUp), zap.Error(why))
-	if err := s.c.o.Outbox.Postpone(ctx, q.Key, s.c.o.Clock().Add(wait), why.Error(), giveUp); err != nil && ctx.Err() == nil {
+	if err := s.c.o.Outbox.Postpone(ctx, q.Key, q.Rev, s.c.o.Clock().Add(wait), why.Error(), giveUp); err != nil && ctx.Err() == nil {
 		s.c.log.Error("put a message off", zap.String("post", q.Key), zap.Error(err))
 		pause(ctx, s.c.o.Tuning.Retry) // or it would be tried again at once
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"mysql-recycler/approvals"
 	"mysql-recycler/bot"
 )
 
@@ -84,6 +85,7 @@ type row struct {
 	attempts int
 	dead     string
 	sent     int
+	moved    bool
 }
 
 func newOutbox() *outbox { return &outbox{rows: map[string]*row{}} }
@@ -113,7 +115,7 @@ func (o *outbox) Due(_ context.Context, limit int) ([]bot.Queued, error) {
 		if r.dead != "" || r.sentRev == r.rev || time.Now().Before(r.until) || len(out) == limit {
 			continue
 		}
-		q := bot.Queued{Post: r.post, Rev: r.rev, TS: r.ts, Attempts: r.attempts}
+		q := bot.Queued{Post: r.post, Rev: r.rev, TS: r.ts, Attempts: r.attempts, Moved: r.moved}
 		if r.post.Parent != "" {
 			if q.ParentTS = o.rows[r.post.Parent].ts; q.ParentTS == "" {
 				continue
@@ -132,15 +134,32 @@ func (o *outbox) Sent(_ context.Context, key string, rev int64, channel, ts stri
 		return errors.New("disk full")
 	}
 	r := o.rows[key]
+	if r.ts != "" && r.ts != ts {
+		return approvals.ErrConflict
+	}
 	r.sentRev, r.ts, r.channel, r.attempts = rev, ts, channel, 0
 	r.sent++
 	return nil
 }
 
-func (o *outbox) Postpone(_ context.Context, key string, until time.Time, reason string, giveUp bool) error {
+func (o *outbox) Moved(_ context.Context, key, was, channel, ts string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	r := o.rows[key]
+	if r.ts == "" || r.ts != was || r.moved {
+		return approvals.ErrConflict
+	}
+	r.ts, r.channel, r.moved = ts, channel, true
+	return nil
+}
+
+func (o *outbox) Postpone(_ context.Context, key string, rev int64, until time.Time, reason string, giveUp bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r := o.rows[key]
+	if giveUp && rev != r.rev {
+		return nil
+	}
 	r.until = until
 	r.attempts++
 	if giveUp {

@@ -50,6 +50,7 @@ type handler struct {
 	onCommand func(context.Context, bot.Command) error
 	onClick   func(context.Context, bot.Click) error
 	onSubmit  func(context.Context, bot.Submission) (map[string]string, error)
+	onGaveUp  func(context.Context, bot.Command) error
 	home      bot.Message
 }
 
@@ -107,6 +108,14 @@ func (h *handler) Suggest(_ context.Context, s bot.Suggestion) []bot.Option {
 func (h *handler) Shortcut(ctx context.Context, c bot.Command, message string) error {
 	c.Text = message
 	return h.Command(ctx, c)
+}
+
+// GaveUp tells as the test wants it.
+func (h *handler) GaveUp(ctx context.Context, c bot.Command) error {
+	h.mu.Lock()
+	f := h.onGaveUp
+	h.mu.Unlock()
+	return f(ctx, c)
 }
 
 func (h *handler) got() (commands []bot.Command, clicks []bot.Click, subs []bot.Submission) {

@@ -25,6 +25,7 @@ import (
 // sandbox as its chat. Its one host answers nobody, so approved work stays where it is.
 type door struct {
 	app    *app
+	chat   *sandbox.Client
 	url    string
 	tokens map[string]string // by name
 }
@@ -38,7 +39,7 @@ func openDoor(t *testing.T, apiConfig string) *door {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "recycler.yaml")
 	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `
-slack: {bot_token: %s, app_token: %s, api_url: "%s/api/"}
+slack: {bot_token: %s, app_token: %s, api_url: "%s/api/", fallback_channel: C0DBAUDIT}
 storage: {url: "sqlite://%s/state.db"}
 api: {listen: "127.0.0.1:0", %s}
 clusters:
@@ -62,7 +63,7 @@ clusters:
 		require.NoError(t, g.Wait())
 		require.NoError(t, a.close())
 	})
-	d := &door{app: a, tokens: map[string]string{}}
+	d := &door{app: a, chat: &sandbox.Client{BaseURL: chat.URL()}, tokens: map[string]string{}}
 	require.Eventually(t, func() bool {
 		for _, e := range logs.FilterMessage("the API listens").All() {
 			d.url = "http://" + e.ContextMap()["addr"].(string)

@@ -97,7 +97,7 @@ func (a *app) wire() error {
 	}
 	a.slack, err = slack.New(slack.Options{
 		BotToken: c.Slack.BotToken.Reveal(), AppToken: c.Slack.AppToken.Reveal(), APIURL: c.Slack.APIURL,
-		Inbox: inbox{a.stores.inbox}, Outbox: outbox{a.stores.outbox, func() {}}, Undelivered: a.undelivered, Sockets: c.Slack.Sockets,
+		Inbox: inbox{a.stores.inbox}, Outbox: outbox{a.stores.outbox, func() {}}, Undelivered: a.undelivered, Sockets: c.Slack.Sockets, Fallback: c.Slack.FallbackChannel,
 		FormActions: bot.FormActions(), Tuning: slack.Tuning{EditEvery: c.Engine.ProgressInterval}, Log: a.log.Named("slack"),
 	})
 	if err != nil {

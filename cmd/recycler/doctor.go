@@ -181,6 +181,9 @@ func (d *doctor) chat(ctx context.Context, cfg configs.Config) {
 			ids = append(ids, id) // told where nobody can read it, break-glass would be quiet
 		}
 	}
+	if id := cfg.Slack.FallbackChannel; id != "" && !slices.Contains(ids, id) {
+		ids = append(ids, id)
+	}
 	r, err := client.SelfCheck(ctx, ids)
 	if err != nil {
 		d.fail("chat", err)

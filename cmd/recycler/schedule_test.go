@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"sync"
@@ -358,10 +359,26 @@ func TestScheduleSkipPauseEdit(t *testing.T) {
 	require.Len(t, p.asked(), 3, "the nights of the pause were not missed")
 	require.Equal(t, []string{"schedule.changed added", "schedule.skipped person", "schedule.changed edited", "schedule.skipped person",
 		"schedule.changed paused", "schedule.skipped stopped", "schedule.changed resumed"}, p.told())
+
+	// Who paused and resumed it wrote nothing: what ben wrote is still not ben's to approve.
+	n.at("10 01:10:00")
+	round(t, p)
+	_, err = p.review(p.asked()[3], ben)
+	require.ErrorContains(t, err, "barred")
 	_, err = p.loop.Do(t.Context(), s.ID, ann, bot.ScheduleRemove)
 	require.NoError(t, err)
 	_, err = p.loop.Do(t.Context(), s.ID, ann, bot.ScheduleResume)
 	require.ErrorContains(t, err, "no_schedule")
+	var did []string
+	require.NoError(t, storage.NewAudit(p.db).Export(t.Context(), func(l storage.AuditLink) error {
+		var r storage.AuditRecord
+		err := json.Unmarshal(l.Body, &r)
+		if r.Action == storage.AuditSchedule {
+			did = append(did, r.Decision+" "+r.By.Name)
+		}
+		return err
+	}))
+	require.Equal(t, []string{"added ann", "edited ben", "paused ann", "resumed ann", "removed ann"}, did)
 	_, err = storage.NewAudit(p.db).Verify(t.Context())
 	require.NoError(t, err)
 }

@@ -50,6 +50,33 @@ func (p *process) ends(id string) {
 	round(p.t, p)
 }
 
+// A standing approval whose review is refused was not given, and the one before it still stands.
+func TestARefusedReviewGivesNoStandingApproval(t *testing.T) {
+	t.Parallel()
+	n, p, s := granted(t)
+	before, err := p.book.Grants(t.Context(), s.ID)
+	require.NoError(t, err)
+	n.bytes = 5000 // more than was granted: a person must decide
+	n.at("05 01:00:00")
+	round(t, p)
+	r := p.last()
+	require.Equal(t, approvals.Pending, r.State)
+	busy, err := p.service.Submit(t.Context(), approvals.Draft{Kind: approvals.KindRecycle, Cluster: "db", Target: "db-3", Command: "run db-3",
+		Requester: ann, Channel: "C1", Plan: r.Plan})
+	require.NoError(t, err)
+	_, err = p.review(busy, cat)
+	require.NoError(t, err)
+
+	in := approvals.GrantInput{ReviewInput: approvals.ReviewInput{RequestID: r.ID, Digest: r.Digest, Reviewer: ben}, Tables: 2, Bytes: 9000, For: time.Hour}
+	_, _, err = p.service.GrantStanding(t.Context(), in)
+	require.ErrorContains(t, err, "host_busy")
+	after, err := p.book.Grants(t.Context(), s.ID)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	_, err = storage.NewAudit(p.db).Verify(t.Context())
+	require.NoError(t, err)
+}
+
 func (p *process) last() approvals.Request {
 	p.t.Helper()
 	all := p.asked()
@@ -96,6 +123,15 @@ func TestStandingApprovalRunsWithoutAClick(t *testing.T) {
 	require.Contains(t, string(last.Grounds), r.Grounds.Grants[0].Digest, "the envelope's digest is in the record of each run")
 }
 
+// gives stores a standing approval with a review of something else.
+func (p *process) gives(g approvals.Grant) {
+	p.t.Helper()
+	now := p.clock()
+	require.NoError(p.t, p.requests.CreateRequest(p.t.Context(), approvals.Request{ID: "R-GIVE", Kind: approvals.KindDiscover, Cluster: "db", Target: "db-9",
+		Requester: ann, Digest: "d", MinApprovals: 2, State: approvals.Pending, Created: now, Expires: now.Add(time.Hour),
+		Reviews: []approvals.Review{{RequestID: "R-GIVE", Reviewer: g.Reviewer, Decision: approvals.Approve, Digest: "d", At: now, Gives: &approvals.Given{Grant: g}}}}))
+}
+
 // What differs from the envelope when the run is announced asks a person, and says what it is.
 func TestStandingApprovalDoesNotCover(t *testing.T) {
 	t.Parallel()
@@ -111,7 +147,7 @@ func TestStandingApprovalDoesNotCover(t *testing.T) {
 			e := *gs[0].Envelope
 			e.Approvers = n.policy.String()
 			gs[0].ID, gs[0].Envelope, gs[0].Digest = "G-TWO", &e, e.Digest()
-			require.NoError(p.t, p.book.Grant(p.t.Context(), gs[0], engine.Event{}))
+			p.gives(gs[0])
 		},
 		approvals.DiffPerson: func(n *night, p *process, s bot.Scheduled) { // an envelope of the new policy, whose giver has left since
 			gs, err := p.book.Grants(p.t.Context(), s.ID)
@@ -120,13 +156,13 @@ func TestStandingApprovalDoesNotCover(t *testing.T) {
 			e := *gs[0].Envelope
 			e.Approvers = n.policy.String()
 			gs[0].ID, gs[0].Envelope, gs[0].Digest = "G-LEFT", &e, e.Digest()
-			require.NoError(p.t, p.book.Grant(p.t.Context(), gs[0], engine.Event{}))
+			p.gives(gs[0])
 		},
 		approvals.DiffForged: func(_ *night, p *process, s bot.Scheduled) {
 			gs, err := p.book.Grants(p.t.Context(), s.ID)
 			require.NoError(p.t, err)
 			gs[0].ID, gs[0].Envelope.Bytes = "G-WIDE", 1<<40 // wider than its digest says
-			require.NoError(p.t, p.book.Grant(p.t.Context(), gs[0], engine.Event{}))
+			p.gives(gs[0])
 		},
 	} {
 		t.Run(want, func(t *testing.T) {

@@ -16,7 +16,10 @@ type outbox struct {
 	wake func()
 }
 
-var _ bot.Outbox = outbox{}
+var (
+	_ bot.Outbox  = outbox{}
+	_ bot.Sending = outbox{}
+)
 
 // Put implements bot.Outbox.
 func (o outbox) Put(ctx context.Context, reader string, upto int64, posts []bot.Post) error {
@@ -31,12 +34,12 @@ func (o outbox) Put(ctx context.Context, reader string, upto int64, posts []bot.
 	return nil
 }
 
-// Due implements bot.Outbox.
+// Due implements bot.Sending.
 func (o outbox) Due(ctx context.Context, limit int) ([]bot.Queued, error) {
 	rows, err := o.Outbox.Due(ctx, limit)
 	due := make([]bot.Queued, len(rows))
 	for i, r := range rows {
-		due[i] = bot.Queued{Post: bot.Post(r.Post), Rev: r.Rev, TS: r.TS, ParentTS: r.ParentTS, Attempts: r.Attempts}
+		due[i] = bot.Queued{Post: bot.Post(r.Post), Rev: r.Rev, TS: r.TS, ParentTS: r.ParentTS, Attempts: r.Attempts, Moved: r.Moved}
 	}
 	return due, err
 }

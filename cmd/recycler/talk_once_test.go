@@ -29,7 +29,7 @@ func TestEveryActAsksOnce(t *testing.T) {
 		}, 1},
 		"ask again": {"interactive", func(t *testing.T, k *talk) {
 			k.types(t, "alice", "run db-3")
-			k.count(t, 1)
+			k.waits(t, 1)
 			_, err := k.service.Supersede(t.Context(), k.asked()[0].ID, "A table grew.")
 			require.NoError(t, err)
 			k.press(t, "alice", k.sees(t, "#db-ops", "Plan again and ask again"), "Plan again and ask again")
@@ -66,4 +66,21 @@ func TestEveryActAsksOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A command that nobody could handle for a day is not carried out late: who typed it is told.
+func TestACommandOfYesterdayIsNotCarriedOut(t *testing.T) {
+	t.Parallel()
+	k := newTalk(t)
+	k.dies.Store(true)
+	k.types(t, "alice", "list")
+	k.hears(t, "alice", "Nothing here")
+	k.night.at("05 00:45:00")
+	k.restart(t)
+	k.hears(t, "alice", "could not carry out", "/recycle list", "gave it up")
+	require.True(t, k.soon(t, func() bool {
+		pending, err := storage.NewInbox(k.db).Pending(t.Context())
+		require.NoError(t, err)
+		return len(pending) == 0
+	}))
 }

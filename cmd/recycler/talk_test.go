@@ -222,7 +222,7 @@ func (k *talk) fills(t *testing.T, user, title string, values map[string]any) sa
 }
 
 // again delivers the newest envelope of a kind twice more, with its own id and with another one: to
-// the sockets in turn.
+// the sockets in turn. It returns when both were acknowledged: what asks is stored by then.
 func (k *talk) again(t *testing.T, kind string) {
 	t.Helper()
 	all, err := k.chat.Deliveries(t.Context(), kind)
@@ -231,11 +231,16 @@ func (k *talk) again(t *testing.T, kind string) {
 	for _, same := range []bool{true, false} {
 		require.NoError(t, k.chat.Do(t.Context(), "duplicate", map[string]any{"envelope_id": id, "same_id": same}, nil))
 	}
+	require.True(t, k.soon(t, func() bool {
+		all, err := k.chat.Deliveries(t.Context(), kind)
+		require.NoError(t, err)
+		last := all[len(all)-1].Attempts
+		return len(last) >= 3 && !slices.ContainsFunc(last, func(a sandbox.Attempt) bool { return a.AckedBy == 0 })
+	}))
 }
 
-// count waits until there are as many requests, and looks again when everything had time to go wrong.
-func (k *talk) count(t *testing.T, want int) {
+// waits returns when there are as many requests.
+func (k *talk) waits(t *testing.T, n int) {
 	t.Helper()
-	require.True(t, k.soon(t, func() bool { return len(k.asked()) >= want }))
-	require.Len(t, k.asked(), want)
+	require.True(t, k.soon(t, func() bool { return len(k.asked()) == n }))
 }

@@ -88,9 +88,10 @@ func TestClicksArriveWithTheirValueAndInOrder(t *testing.T) {
 		bot.Button{Action: "approve", Value: "a1|R-7QK2|other", Label: "Approve this one"})
 	buttons := m.Buttons()
 	require.Equal(t, []string{"approve", "approve~2"}, []string{buttons[0].ActionID, buttons[1].ActionID})
-	require.True(t, s.click("bob", m, "approve").OK)
-	require.True(t, s.click("bob", m, "approve~2").OK)
-	require.True(t, s.click("alice", m, "approve").OK)
+	for n, by := range [][2]string{{"bob", "approve"}, {"bob", "approve~2"}, {"alice", "approve"}} {
+		require.True(t, s.click(by[0], m, by[1]).OK)
+		s.until("begun", func() bool { _, clicks, _ := s.h.got(); return len(clicks) > n })
+	}
 	s.until("handled", func() bool { _, n := s.in.counts(); return n == 3 })
 	_, clicks, _ := s.h.got()
 	require.Len(t, clicks, 3)

@@ -74,7 +74,7 @@ func overall(jobs []engine.Job) engine.JobState {
 func (v view) fraction(s totals) float64 {
 	done := float64(s.endedPlanned)
 	for _, j := range v.jobs {
-		if x, ok := v.running(j); ok {
+		for _, x := range v.running(j) {
 			done += x.live.Progress.Fraction * float64(x.step.Plan.Bytes)
 		}
 	}
@@ -90,18 +90,22 @@ type runningStep struct {
 	live engine.LiveStep
 }
 
-// running finds the table that the newest progress belongs to; progress of a table that ended is old.
-func (v view) running(j engine.Job) (runningStep, bool) {
-	live, ok := v.live[j.ID]
+// running are the tables being rebuilt, each with its newest progress; progress of a table that ended
+// is old.
+func (v view) running(j engine.Job) (out []runningStep) {
 	for _, st := range j.Steps {
-		if st.State == engine.StepRunning && (!ok || st.Seq == live.Seq) {
-			if !ok {
-				live = engine.LiveStep{Seq: st.Seq}
-			}
-			return runningStep{step: st, live: live}, true
+		if st.State != engine.StepRunning {
+			continue
 		}
+		x := runningStep{step: st}
+		for _, l := range v.live[j.ID] {
+			if l.Seq == st.Seq {
+				x.live = l
+			}
+		}
+		out = append(out, x)
 	}
-	return runningStep{}, false
+	return out
 }
 
 // progress draws the bar and what is being done.
@@ -110,7 +114,7 @@ func (v view) progress(b *builder, s totals, state engine.JobState) {
 	b.code(bar(f) + " " + b.l.text(kBarWords, args{"percent": plain(percent(f)), "n": plainInt(s.ended), "m": plainInt(s.tables),
 		"given": plain(bytesOf(s.given()))}))
 	for _, j := range v.jobs {
-		if x, ok := v.running(j); ok {
+		for _, x := range v.running(j) {
 			b.say(kNow, args{"table": code(nameOfStep(x.step.Plan)), "bytes": plain(bytesOf(x.step.Plan.Bytes)), "host": code(j.Host)})
 			if d := detail(b.l, x); d != "" {
 				b.context(plain(d))
@@ -171,7 +175,7 @@ func (v view) timeLeft(s totals) time.Duration {
 	}
 	rest := s.estimate - s.endedEstimate
 	for _, j := range v.jobs {
-		if x, ok := v.running(j); ok {
+		for _, x := range v.running(j) {
 			rest -= time.Duration(x.live.Progress.Fraction * float64(x.step.Plan.Estimate))
 		}
 	}

@@ -162,7 +162,7 @@ func (g *gallery) run(t *testing.T) {
 	w.moves(id, engine.JobRunning, engine.EventJobStarted, "", nil)
 	j := w.job(id)
 	j.Steps[0].State = engine.StepRunning
-	w.live[id] = engine.LiveStep{Seq: 1, Table: "shop.orders", Progress: rebuild.Progress{Phase: "merge sort", Fraction: 0.5, Rate: 40e6, ETA: 25 * time.Second}}
+	w.live[id] = []engine.LiveStep{{Seq: 1, Table: "shop.orders", Progress: rebuild.Progress{Phase: "merge sort", Fraction: 0.5, Rate: 40e6, ETA: 25 * time.Second}}}
 	g.look("run running")
 	g.w.saysIn(alice, g.ch, "run db-prod-3 --schema crm")
 	g.w.saysIn(alice, g.ch, "discover db-prod-2")

@@ -52,7 +52,7 @@ type Wanter interface {
 
 // Live is the newest progress of running steps in this process: never stored, may be missing.
 type Live interface {
-	Progress(jobID string) (engine.LiveStep, bool)
+	Progress(jobID string) []engine.LiveStep
 }
 
 // Weeks looks back over what ended.

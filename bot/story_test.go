@@ -60,13 +60,13 @@ func TestTheStory(t *testing.T) {
 			w.moves("R-7QK2", engine.JobRunning, engine.EventJobStarted, "", nil)
 			j := w.job("R-7QK2")
 			j.Steps[0].State = engine.StepRunning
-			w.live["R-7QK2"] = engine.LiveStep{Seq: 1, Table: "shop.orders", Progress: rebuild.Progress{Phase: "merge sort", Fraction: 0.5, Rate: 40e6, ETA: 25 * time.Second}}
+			w.live["R-7QK2"] = []engine.LiveStep{{Seq: 1, Table: "shop.orders", Progress: rebuild.Progress{Phase: "merge sort", Fraction: 0.5, Rate: 40e6, ETA: 25 * time.Second}}}
 			w.tells()
 			note("card, running", w.show("R-7QK2/card"))
 			w.rebuilds("R-7QK2", 1, gib, 70*time.Second)
 			w.rebuilds("R-7QK2", 2, 100*mib, 4*time.Second)
 			j.Steps[2].State = engine.StepRunning
-			w.live["R-7QK2"] = engine.LiveStep{Seq: 3, Progress: rebuild.Progress{Fraction: 0.25}}
+			w.live["R-7QK2"] = []engine.LiveStep{{Seq: 3, Progress: rebuild.Progress{Fraction: 0.25}}}
 			w.tells()
 			note("card, third table", w.show("R-7QK2/card"))
 			w.rebuilds("R-7QK2", 3, 130*mib, 3*time.Second)

@@ -254,7 +254,7 @@ func TestALateProgressEditNeverHidesADecision(t *testing.T) {
 	t.Parallel()
 	w := running(t)
 	w.moves("R-7QK1", engine.JobSucceeded, engine.EventJobCompleted, "", nil)
-	w.live["R-7QK1"] = engine.LiveStep{Seq: 1, Progress: rebuild.Progress{Fraction: 0.9}}
+	w.live["R-7QK1"] = []engine.LiveStep{{Seq: 1, Progress: rebuild.Progress{Fraction: 0.9}}}
 	w.tells()
 	done := w.show("R-7QK1/card")
 	require.Contains(t, done, "done, 0 B given back")

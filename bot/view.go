@@ -16,7 +16,7 @@ type view struct {
 	r         approvals.Request
 	line      Line
 	jobs      []engine.Job
-	live      map[string]engine.LiveStep
+	live      map[string][]engine.LiveStep
 	waits     map[string]wait
 	env       string
 	approvers string // names of who may decide; only while pending
@@ -27,7 +27,7 @@ type view struct {
 
 // view reads what a card shows.
 func (b *Bot) view(ctx context.Context, r approvals.Request) (view, error) {
-	v := view{r: r, live: map[string]engine.LiveStep{}, waits: map[string]wait{}, now: b.o.Tuning.Now(), standing: b.o.Tuning.StandingMax > 0}
+	v := view{r: r, live: map[string][]engine.LiveStep{}, waits: map[string]wait{}, now: b.o.Tuning.Now(), standing: b.o.Tuning.StandingMax > 0}
 	v.line, _ = Parse(r.Command) // what cannot be read is shown as it is stored
 	if t, err := b.o.Targets.Find(r.Target); err == nil {
 		v.env = t.Settings.Environment
@@ -48,9 +48,7 @@ func (b *Bot) view(ctx context.Context, r approvals.Request) (view, error) {
 			continue
 		}
 		if b.o.Live != nil {
-			if s, ok := b.o.Live.Progress(j.ID); ok {
-				v.live[j.ID] = s
-			}
+			v.live[j.ID] = b.o.Live.Progress(j.ID)
 		}
 		if w, ok := b.waits.get(j.ID); ok {
 			v.waits[j.ID] = w

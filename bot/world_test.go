@@ -49,7 +49,7 @@ type world struct {
 	edits    map[string]int
 	ids      int
 	putErr   error
-	live     map[string]engine.LiveStep
+	live     map[string][]engine.LiveStep
 	whispers []whisper
 	forms    []Form
 	groupErr error
@@ -70,7 +70,7 @@ type whisper struct {
 func newWorld(t *testing.T, change ...func(*Options)) *world {
 	w := &world{standing: &standingBook{},
 		t: t, now: time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC), jobs: map[string][]engine.Job{}, edits: map[string]int{},
-		live: map[string]engine.LiveStep{}, minimum: 1,
+		live: map[string][]engine.LiveStep{}, minimum: 1,
 		settings: engine.ClusterSettings{Environment: "production", Limits: throttle.Limits{MaxLag: 10 * time.Second}, LockWait: 5 * time.Second,
 			Parallel: 1, MinGain: 1 << 20, MinShare: 0.1, SnapshotAge: time.Hour},
 	}
@@ -321,7 +321,7 @@ func (w *world) Skip(_ context.Context, id string, step int, by approvals.Actor)
 
 type liveOf struct{ *world }
 
-func (w liveOf) Progress(id string) (engine.LiveStep, bool) { s, ok := w.live[id]; return s, ok }
+func (w liveOf) Progress(id string) []engine.LiveStep { return w.live[id] }
 
 // The outbox keeps the newest body of each post, and counts its revisions.
 

@@ -104,7 +104,6 @@ func (d *Dispatcher) Run(ctx context.Context, jobID string) error {
 		r.began = d.o.Now()
 	}
 	err = r.walk(ctx)
-	d.o.Live.Clear(jobID)
 	return errors.Join(err, d.release(ctx, lease))
 }
 

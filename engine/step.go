@@ -192,6 +192,7 @@ func (w *worker) rebuild(ctx context.Context, s *Step, room *claim, gate *thrott
 	}))
 	res, err := w.fence.Run(sctx, w.task(s), hooks)
 	unwatch()
+	w.o.Live.Drop(w.job.ID, s.Seq)
 	if no := (*guard.Refused)(nil); res.Outcome == rebuild.Done && errors.As(context.Cause(sctx), &no) {
 		err = errors.Join(err, no)
 	}

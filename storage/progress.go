@@ -19,18 +19,23 @@ const (
 // over while it runs. It is no fact and in no log.
 type Progress struct{ db *DB }
 
+// published is what a row holds. What an earlier version wrote reads as no steps.
+type published struct {
+	Steps []engine.LiveStep `json:"steps"`
+}
+
 // NewProgress returns the progress of a database.
 func NewProgress(db *DB) *Progress { return &Progress{db: db} }
 
 // Publish stores the progress of jobs that run here, and removes that of jobs that ran here before.
-func (s *Progress) Publish(ctx context.Context, now map[string]engine.LiveStep, gone []string) error {
+func (s *Progress) Publish(ctx context.Context, now map[string][]engine.LiveStep, gone []string) error {
 	err := s.db.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		at, err := s.db.now(ctx, tx)
 		if err != nil {
 			return err
 		}
-		for id, step := range now {
-			body, err := toJSON(step)
+		for id, steps := range now {
+			body, err := toJSON(published{steps})
 			if err != nil {
 				return err
 			}
@@ -55,8 +60,8 @@ func (s *Progress) Publish(ctx context.Context, now map[string]engine.LiveStep, 
 }
 
 // Read returns the progress of the jobs that run now, on any node.
-func (s *Progress) Read(ctx context.Context) (map[string]engine.LiveStep, error) {
-	found := map[string]engine.LiveStep{}
+func (s *Progress) Read(ctx context.Context) (map[string][]engine.LiveStep, error) {
+	found := map[string][]engine.LiveStep{}
 	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
 		now, err := s.db.now(ctx, tx)
 		if err != nil {
@@ -67,9 +72,9 @@ func (s *Progress) Read(ctx context.Context) (map[string]engine.LiveStep, error)
 			if err := row.Scan(&id, &body); err != nil {
 				return err
 			}
-			var step engine.LiveStep
-			err := fromJSON(body, &step)
-			found[id] = step
+			var r published
+			err := fromJSON(body, &r)
+			found[id] = r.Steps
 			return err
 		}, "SELECT job_id, body FROM progress WHERE at > $1", now-progressAge.Milliseconds())
 	})

@@ -61,7 +61,7 @@ type Events interface {
 
 // Live is the newest progress of steps that run in this process.
 type Live interface {
-	Progress(jobID string) (engine.LiveStep, bool)
+	Progress(jobID string) []engine.LiveStep
 }
 
 // Options are the parts of a Server.

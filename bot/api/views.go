@@ -56,22 +56,22 @@ type PlanView struct {
 //
 // long: each field is a promise of the API.
 type JobView struct {
-	ID           string        `json:"id" example:"R-7QK2"`
-	Request      string        `json:"request"`
-	Kind         string        `json:"kind" enum:"discover,recycle"`
-	State        string        `json:"state" enum:"queued,running,paused,succeeded,failed,cancelled,refused"`
-	Wanted       string        `json:"wanted" enum:"run,pause,pause_now,cancel" doc:"What people want of it"`
-	Cluster      string        `json:"cluster"`
-	Host         string        `json:"host"`
-	Reason       string        `json:"reason,omitempty"`
-	Tables       int           `json:"tables"`
-	TablesEnded  int           `json:"tables_ended"`
-	FreedBytes   int64         `json:"freed_bytes" doc:"Given back so far; negative when tables grew"`
-	Times        Times         `json:"times"`
-	WaitsFor     []string      `json:"waits_for,omitempty" nullable:"false" doc:"What the throttle waits for now, one comparison each" example:"replica_lag 14 s > 10 s on db-prod-3"`
-	Progress     *ProgressView `json:"progress,omitempty" doc:"Of the table being rebuilt, when this process does it"`
-	Steps        []StepView    `json:"steps,omitempty" nullable:"false" doc:"Only when one job is read"`
-	PendingReset []string      `json:"settings_to_restore,omitempty" nullable:"false" doc:"Server settings it changed and has not put back yet"`
+	ID           string         `json:"id" example:"R-7QK2"`
+	Request      string         `json:"request"`
+	Kind         string         `json:"kind" enum:"discover,recycle"`
+	State        string         `json:"state" enum:"queued,running,paused,succeeded,failed,cancelled,refused"`
+	Wanted       string         `json:"wanted" enum:"run,pause,pause_now,cancel" doc:"What people want of it"`
+	Cluster      string         `json:"cluster"`
+	Host         string         `json:"host"`
+	Reason       string         `json:"reason,omitempty"`
+	Tables       int            `json:"tables"`
+	TablesEnded  int            `json:"tables_ended"`
+	FreedBytes   int64          `json:"freed_bytes" doc:"Given back so far; negative when tables grew"`
+	Times        Times          `json:"times"`
+	WaitsFor     []string       `json:"waits_for,omitempty" nullable:"false" doc:"What the throttle waits for now, one comparison each" example:"replica_lag 14 s > 10 s on db-prod-3"`
+	Progress     []ProgressView `json:"progress,omitempty" doc:"Of each table being rebuilt, as far as it is known"`
+	Steps        []StepView     `json:"steps,omitempty" nullable:"false" doc:"Only when one job is read"`
+	PendingReset []string       `json:"settings_to_restore,omitempty" nullable:"false" doc:"Server settings it changed and has not put back yet"`
 }
 
 // Times of something; what has not happened yet is left out.
@@ -81,7 +81,7 @@ type Times struct {
 	Ended   *time.Time `json:"ended,omitempty"`
 }
 
-// ProgressView is how far the running table is.
+// ProgressView is how far a running table is.
 type ProgressView struct {
 	Table          string  `json:"table"`
 	Phase          string  `json:"phase"`
@@ -159,9 +159,9 @@ func (s *Server) viewJob(j engine.Job, steps bool) JobView {
 		v.PendingReset = append(v.PendingReset, c.Name)
 	}
 	if s.o.Live != nil && j.State == engine.JobRunning {
-		if l, ok := s.o.Live.Progress(j.ID); ok {
-			v.Progress = &ProgressView{Table: l.Table, Phase: l.Progress.Phase, Fraction: min(max(l.Progress.Fraction, 0), 1),
-				BytesPerSecond: l.Progress.Rate, EtaSeconds: l.Progress.ETA.Seconds()}
+		for _, l := range s.o.Live.Progress(j.ID) {
+			v.Progress = append(v.Progress, ProgressView{Table: l.Table, Phase: l.Progress.Phase, Fraction: min(max(l.Progress.Fraction, 0), 1),
+				BytesPerSecond: l.Progress.Rate, EtaSeconds: l.Progress.ETA.Seconds()})
 		}
 	}
 	return v

@@ -94,8 +94,8 @@ func jobTable(j api.JobView, p paint) func(io.Writer) {
 		row(w, "created", stampOf(j.Times.Created))
 		row(w, "started", stampOf(j.Times.Started))
 		row(w, "ended", stampOf(j.Times.Ended))
-		if j.Progress != nil {
-			row(w, "now", progressOf(*j.Progress))
+		for _, p := range j.Progress {
+			row(w, "now", progressOf(p))
 		}
 		for _, s := range j.PendingReset {
 			row(w, "to restore", s)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,7 +16,7 @@ import (
 type board struct {
 	live  *engine.Live
 	store *storage.Progress
-	told  map[string]engine.LiveStep // what this process published last
+	told  map[string][]engine.LiveStep // what this process published last
 }
 
 // publish stores what changed since the last time; nothing is written while nothing runs.
@@ -35,7 +34,7 @@ func (b *board) publish(ctx context.Context) error {
 	if err := b.store.Publish(ctx, ours, gone); err != nil {
 		return err
 	}
-	b.told = maps.Clone(ours)
+	b.told = ours
 	return nil
 }
 

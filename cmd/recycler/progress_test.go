@@ -36,20 +36,23 @@ func TestProgressOfAnotherProcess(t *testing.T) {
 				require.NoError(t, bot.hear(t.Context()))
 			}
 			share()
-			_, ok := bot.live.Progress("R-AAAA")
-			require.False(t, ok)
+			require.Empty(t, bot.live.Progress("R-AAAA"))
 			for _, f := range []float64{0.2, 0.7} {
 				want := engine.LiveStep{Seq: 3, Table: "shop.orders", Progress: rebuild.Progress{Fraction: f, ETA: time.Minute}}
 				worker.live.Set("R-AAAA", want)
 				share()
-				got, ok := bot.live.Progress("R-AAAA")
-				require.True(t, ok)
-				require.Equal(t, want, got)
+				require.Equal(t, []engine.LiveStep{want}, bot.live.Progress("R-AAAA"))
 			}
-			worker.live.Clear("R-AAAA")
+			other := engine.LiveStep{Seq: 2, Table: "shop.carts"}
+			worker.live.Set("R-AAAA", other)
 			share()
-			_, ok = bot.live.Progress("R-AAAA")
-			require.False(t, ok)
+			require.Len(t, bot.live.Progress("R-AAAA"), 2, "two tables at once")
+			worker.live.Drop("R-AAAA", 3)
+			share()
+			require.Equal(t, []engine.LiveStep{other}, bot.live.Progress("R-AAAA"))
+			worker.live.Drop("R-AAAA", 2)
+			share()
+			require.Empty(t, bot.live.Progress("R-AAAA"))
 		})
 	}
 }

@@ -141,8 +141,12 @@ func (w *watch) tell(ctx context.Context, j api.JobView) error {
 		if err != nil {
 			return err
 		}
-		if j = now; w.live && j.Progress != nil {
-			_, _ = fmt.Fprintf(w.out, "\r\x1b[2K%s", progressOf(*j.Progress))
+		if j = now; w.live && len(j.Progress) > 0 {
+			var now []string
+			for _, p := range j.Progress {
+				now = append(now, progressOf(p))
+			}
+			_, _ = fmt.Fprintf(w.out, "\r\x1b[2K%s", strings.Join(now, "; "))
 		}
 	}
 }

@@ -17,7 +17,7 @@ export function section(title, empty, ...children) {
 
 // bar shows how far a job is, in length and in words.
 function bar(j) {
-  const part = j.progress ? j.progress.fraction : 0;
+  const part = (j.progress || []).reduce((sum, p) => sum + p.fraction, 0);
   const whole = j.tables ? Math.min(1, (j.tables_ended + part) / j.tables) : 0;
   const fill = h('div', { class: 'fill' });
   fill.style.width = `${(whole * 100).toFixed(1)}%`;
@@ -27,15 +27,15 @@ function bar(j) {
 // running is a card per job in progress.
 export function running(jobs, open) {
   return jobs.map((j) => {
-    const p = j.progress;
     return h('article', { class: 'job' },
       h('div', { class: 'line' }, jobLink(j, open), h('span', { class: 'grow' }, j.host), state(j.state)),
       bar(j),
       h('div', { class: 'line quiet' },
         h('span', {}, t('of_tables', { n: j.tables_ended, m: j.tables })),
-        p && h('span', { class: 'grow' }, `${p.table} · ${p.phase} ${Math.round(p.fraction * 100)} %`),
-        p && p.eta_seconds > 0 && h('span', {}, t('left', { t: span(p.eta_seconds) })),
         h('span', {}, `${t('gave')}: ${size(j.freed_bytes)}`)),
+      (j.progress || []).map((p) => h('div', { class: 'line quiet' },
+        h('span', { class: 'grow' }, `${p.table} · ${p.phase} ${Math.round(p.fraction * 100)} %`),
+        p.eta_seconds > 0 && h('span', {}, t('left', { t: span(p.eta_seconds) })))),
       (j.waits_for || []).map((w) => h('p', { class: 'waits' }, `${t('waits_for')}: ${w}`)));
   });
 }

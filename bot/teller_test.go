@@ -264,6 +264,21 @@ func TestALateProgressEditNeverHidesADecision(t *testing.T) {
 	require.Equal(t, edits, w.edits["R-7QK1/card"])
 }
 
+func TestTablesAtOnceAreAllShown(t *testing.T) {
+	t.Parallel()
+	w := running(t)
+	for i := range 2 {
+		w.jobs["R-7QK1"][0].Steps[i].State = engine.StepRunning
+	}
+	w.live["R-7QK1"] = []engine.LiveStep{{Seq: 2, Progress: rebuild.Progress{Phase: "merge sort", Fraction: 0.5}}}
+	w.append(engine.Event{Kind: engine.EventStepStarted, RequestID: "R-7QK1", JobID: "R-7QK1", Step: 2})
+	w.tells()
+	card := w.show("R-7QK1/card")
+	require.Contains(t, card, "`shop.orders`")
+	require.Contains(t, card, "`shop.carts`")
+	require.Equal(t, 1, strings.Count(card, "merge sort · 50 %"), "what is known of one is not said of the other")
+}
+
 func TestOneFactThatCannotBeToldSilencesNoOther(t *testing.T) {
 	t.Parallel()
 	w := running(t)

@@ -107,7 +107,7 @@ func staleIn(s Subject) []topology.Downstream {
 func liveReplicas(i topology.Instance, stale ...topology.Downstream) []topology.Downstream {
 	var out []topology.Downstream
 	for _, d := range i.Replicas {
-		if d.Stale || d.From == topology.FromProcesslist || slices.ContainsFunc(stale, func(o topology.Downstream) bool { return sameReplica(o, d) }) {
+		if d.Stale || !d.Registered() || slices.ContainsFunc(stale, func(o topology.Downstream) bool { return sameReplica(o, d) }) {
 			continue
 		}
 		out = append(out, d)

@@ -105,6 +105,18 @@ func TestPolicies(t *testing.T) {
 	require.True(t, g.Ask(t.Context(), partial).Allowed())
 }
 
+// A tool that reads the binary log of a replica makes it an intermediate neither in the walk, whose
+// role a plan freezes, nor here.
+func TestBinlogReaderIsNoReplica(t *testing.T) {
+	t.Parallel()
+	s := subject(trio(), "db-prod-2")
+	s.Instance.Replicas = []topology.Downstream{{Seen: dbconn.Addr{Host: "10.0.0.9"}, From: topology.FromProcesslist}}
+	s.Expect.Role = topology.RoleOf(s.Instance)
+	require.Equal(t, topology.RoleReplica, s.Expect.Role)
+	v := guard.Default(guard.ExternalConfig{}).Ask(t.Context(), s)
+	require.True(t, v.Allowed(), "%v", v.Reasons())
+}
+
 // odd is a validator that does not behave.
 type odd struct {
 	name string

@@ -12,6 +12,7 @@ import (
 // a replica without report_host; the dump threads then tell where it is.
 func takeReplicas(d dbconn.Dialect) func(*Instance, []dbconn.Row) {
 	return func(i *Instance, rows []dbconn.Row) {
+		i.listed = true
 		for _, r := range rows {
 			port, _ := r.Int("Port")
 			id, _ := r.Int("Server_Id")
@@ -29,9 +30,9 @@ func takeReplicas(d dbconn.Dialect) func(*Instance, []dbconn.Row) {
 	}
 }
 
-// takeDumps reads the connections of replicas. A row with a UUID says where the replica of that
-// UUID comes from; a row without one is a replica of an old version or a tool reading the binary
-// log, and is of use only where nothing registered (see mergeDownstream).
+// takeDumps reads the connections that read the binary log. A row with a UUID says where the replica
+// of that UUID comes from; a row without one is a replica that tells none, or a tool (see
+// mergeDownstream).
 func takeDumps(i *Instance, rows []dbconn.Row) {
 	seen := map[string]bool{}
 	for _, r := range rows {
@@ -56,13 +57,20 @@ func hostOf(s string) string {
 	return s
 }
 
+// readers are connections that read a server's binary log and are no replica's.
+type readers struct {
+	connections int
+	hosts       []string // where they may come from
+}
+
 // mergeDownstream joins what registered with what is connected. A connection with the UUID of a
-// registered replica gives that row its address. A connection without a UUID (an account that may
-// not read performance_schema, an old server, a tool) cannot be told apart from a registered one:
-// its host is one more place to look for replicas that report none, and nothing more, unless
-// nothing registered at all.
-func mergeDownstream(all []Downstream) []Downstream {
-	var out, dumps []Downstream
+// registered replica gives that row its address. Connections without a UUID belong to registered
+// replicas that tell none (old versions, MariaDB), or to tools, which do not register: as many as
+// there are such replicas are theirs, and their hosts are places to look for one that reports no
+// address; the rest reads the binary log and is no replica. Where the list itself was refused (listed
+// is false) anything may be a replica.
+func mergeDownstream(all []Downstream, listed bool) (out []Downstream, r readers) {
+	var dumps, anonymous []Downstream
 	for _, d := range all {
 		if d.From == FromProcesslist {
 			dumps = append(dumps, d)
@@ -71,36 +79,53 @@ func mergeDownstream(all []Downstream) []Downstream {
 		}
 	}
 	registered := len(out)
-	var near []string
-	for _, d := range dumps {
-		if known := find(out[:registered], d.Identity); known != nil {
-			known.Seen = dbconn.Addr{Host: d.Seen.Host, Port: known.Addr.Port}
-			continue
-		}
-		if d.Identity == "" && registered > 0 {
-			if !slices.Contains(near, d.Seen.Host) {
-				near = append(near, d.Seen.Host)
-			}
-			continue
-		}
-		out = append(out, d)
+	silent := map[int]bool{} // registered, and no connection told that it is theirs
+	for n := range out {
+		silent[n] = out[n].From == FromReplicas
 	}
+	for _, d := range dumps {
+		n := slices.IndexFunc(out[:registered], func(o Downstream) bool { return d.Identity != "" && o.Identity == d.Identity })
+		switch {
+		case n >= 0:
+			out[n].Seen = dbconn.Addr{Host: d.Seen.Host, Port: out[n].Addr.Port}
+			silent[n] = false
+		case d.Identity == "" && listed:
+			anonymous = append(anonymous, d)
+		default:
+			out = append(out, d)
+		}
+	}
+	var near []string
+	for _, d := range anonymous {
+		if !slices.Contains(near, d.Seen.Host) {
+			near = append(near, d.Seen.Host)
+		}
+	}
+	guessed := false
 	for n := range out[:registered] {
-		if d := &out[n]; d.Addr.Host == "" && d.Seen.Host == "" {
+		d := &out[n]
+		if d.Addr.Host == "" && d.Seen.Host == "" {
 			d.near = near
 		}
+		if !silent[n] || len(anonymous) == 0 {
+			continue
+		}
+		theirs := slices.IndexFunc(anonymous, func(o Downstream) bool { return o.Seen.Host == d.Addr.Host })
+		guessed = guessed || theirs < 0
+		theirs = max(0, theirs)
+		anonymous = slices.Delete(anonymous, theirs, theirs+1)
 	}
-	return out
-}
-
-// find returns the entry with an identity.
-func find(ds []Downstream, id dbconn.Identity) *Downstream {
-	for n := range ds {
-		if id != "" && ds[n].Identity == id {
-			return &ds[n]
+	r.connections = len(anonymous)
+	for _, d := range anonymous {
+		if !slices.Contains(r.hosts, d.Seen.Host) {
+			r.hosts = append(r.hosts, d.Seen.Host)
 		}
 	}
-	return nil
+	if guessed {
+		r.hosts = near // any of them may be the replica's
+	}
+	slices.Sort(r.hosts)
+	return out, r
 }
 
 // candidates are the addresses to try for a replica, best first: what it reports, where it

@@ -89,6 +89,8 @@ type Instance struct {
 
 	heartbeats []heartbeat // of the heartbeat table, until they are settled into lags
 	applied    []appliedBy // of performance_schema, likewise
+	listed     bool        // the list of replicas was read
+	readers    readers
 }
 
 // State is the part of an instance that protects it, read in one round trip.
@@ -123,6 +125,10 @@ type Downstream struct {
 	Stale bool `json:"stale,omitempty"`
 }
 
+// Registered reports whether a replica told its source that it is one. A connection that only reads
+// the binary log may be a tool (mysqlbinlog, change data capture) and makes nobody a source.
+func (d Downstream) Registered() bool { return d.From != FromProcesslist }
+
 // RoleOf is the role an instance has by what it says of itself, without its neighbours. The walk
 // knows more: in a ring the writable servers are primaries.
 func RoleOf(i Instance) Role {
@@ -133,7 +139,7 @@ func RoleOf(i Instance) Role {
 		}
 	}
 	for _, d := range i.Replicas {
-		if !d.Stale {
+		if d.Registered() && !d.Stale {
 			replicas++
 		}
 	}

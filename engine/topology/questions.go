@@ -74,8 +74,6 @@ func questions(f dbconn.Facts, v dbconn.Version, o Options) questionnaire {
 		}
 		qs = append(qs, question{what: "the binary log position", right: right, sql: d.ShowBinlogStatus, take: takeBinlog})
 		switch {
-		case v.Flavor == dbconn.MariaDB:
-			// Every replica is in the list with a host, and its connections tell nothing more.
 		case d.DumpThreadUUID && f.On("performance_schema"):
 			qs = append(qs, question{what: "the replicas' connections", right: "SELECT on performance_schema",
 				sql: dumpUUIDSQL, optional: true, take: takeDumps})

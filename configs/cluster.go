@@ -39,6 +39,9 @@ type Cluster struct {
 	Policy Policy `yaml:"policy"`
 	// HeartbeatTable is schema.table written by pt-heartbeat, to read the lag from.
 	HeartbeatTable string `yaml:"heartbeat_table"`
+	// HeartbeatUTC says that pt-heartbeat runs with --utc; without, it writes the local time of its
+	// machine (its own default), and the cluster's machines must be in one time zone. Defaults to false.
+	HeartbeatUTC bool `yaml:"heartbeat_utc"`
 	// External is a source of truth that is asked about each host's role before it is touched.
 	External External `yaml:"external"`
 	// Hooks are plugins of kind hook, asked in this order before the first statement on a node, and

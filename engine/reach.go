@@ -19,7 +19,7 @@ import (
 // after a pause.
 type host struct {
 	plan      HostPlan
-	heartbeat string // schema.table of pt-heartbeat; empty: none
+	heartbeat topology.Heartbeat
 	access    *dbconn.Access
 	server    *dbconn.Server
 	topology  topology.Topology

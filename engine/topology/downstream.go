@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -57,21 +58,15 @@ func hostOf(s string) string {
 	return s
 }
 
-// readers are connections that read a server's binary log and are no replica's.
-type readers struct {
-	connections int
-	hosts       []string // where they may come from
-}
-
 // mergeDownstream joins what registered with what is connected. A connection with the UUID of a
 // registered replica gives that row its address. Connections without a UUID belong to registered
 // replicas that tell none (old versions, MariaDB), or to tools, which do not register: as many as
 // there are such replicas are theirs, and their hosts are places to look for one that reports no
-// address; the rest reads the binary log and is no replica. Where the list itself was refused (listed
-// is false) anything may be a replica.
-func mergeDownstream(all []Downstream, listed bool) (out []Downstream, r readers) {
+// address; the rest reads the binary log and is no replica, which is noted. Where the list itself was
+// refused anything may be a replica.
+func (i *Instance) mergeDownstream() (out []Downstream) {
 	var dumps, anonymous []Downstream
-	for _, d := range all {
+	for _, d := range i.Replicas {
 		if d.From == FromProcesslist {
 			dumps = append(dumps, d)
 		} else {
@@ -89,18 +84,13 @@ func mergeDownstream(all []Downstream, listed bool) (out []Downstream, r readers
 		case n >= 0:
 			out[n].Seen = dbconn.Addr{Host: d.Seen.Host, Port: out[n].Addr.Port}
 			silent[n] = false
-		case d.Identity == "" && listed:
+		case d.Identity == "" && i.listed:
 			anonymous = append(anonymous, d)
 		default:
 			out = append(out, d)
 		}
 	}
-	var near []string
-	for _, d := range anonymous {
-		if !slices.Contains(near, d.Seen.Host) {
-			near = append(near, d.Seen.Host)
-		}
-	}
+	near := hostsOf(anonymous)
 	guessed := false
 	for n := range out[:registered] {
 		d := &out[n]
@@ -115,17 +105,24 @@ func mergeDownstream(all []Downstream, listed bool) (out []Downstream, r readers
 		theirs = max(0, theirs)
 		anonymous = slices.Delete(anonymous, theirs, theirs+1)
 	}
-	r.connections = len(anonymous)
-	for _, d := range anonymous {
-		if !slices.Contains(r.hosts, d.Seen.Host) {
-			r.hosts = append(r.hosts, d.Seen.Host)
+	if len(anonymous) > 0 {
+		if !guessed {
+			near = hostsOf(anonymous)
 		}
+		i.notes = append(i.notes, fmt.Sprintf("%d connection(s) read the binary log and are not registered as a replica (from %s); tools, which are left alone",
+			len(anonymous), strings.Join(near, " or ")))
 	}
-	if guessed {
-		r.hosts = near // any of them may be the replica's
+	return out
+}
+
+// hostsOf are the hosts that connections come from, each once.
+func hostsOf(ds []Downstream) []string {
+	var out []string
+	for _, d := range ds {
+		out = append(out, d.Seen.Host)
 	}
-	slices.Sort(r.hosts)
-	return out, r
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // candidates are the addresses to try for a replica, best first: what it reports, where it

@@ -87,10 +87,11 @@ type Instance struct {
 	// GTIDCurrent is MariaDB's gtid_current_pos, how far the server is in each domain.
 	GTIDCurrent string `json:"gtid_current,omitempty"`
 
-	heartbeats []heartbeat // of the heartbeat table, until they are settled into lags
-	applied    []appliedBy // of performance_schema, likewise
-	listed     bool        // the list of replicas was read
-	readers    readers
+	beats   []Beat      // of the heartbeat table, until they are settled into lags
+	beaten  bool        // the heartbeat table was read
+	applied []appliedBy // of performance_schema, likewise
+	listed  bool        // the list of replicas was read
+	notes   []string    // what the walk warns of
 }
 
 // State is the part of an instance that protects it, read in one round trip.

@@ -236,13 +236,13 @@ func TestDiscoverHeartbeat(t *testing.T) {
 		" (ts VARCHAR(26) NOT NULL, server_id INT UNSIGNED NOT NULL PRIMARY KEY);"+
 		" INSERT INTO percona.heartbeat VALUES (DATE_FORMAT(UTC_TIMESTAMP(6) - INTERVAL 90 SECOND, '%Y-%m-%dT%H:%i:%s.%f'), @@server_id)"))
 	require.NoError(t, c.WaitReplicated(ctx))
-	topo := walk(t, accessTo(t, c, c.Nodes...), c.Nodes[1], topology.Options{Heartbeat: "percona.heartbeat"})
+	topo := walk(t, accessTo(t, c, c.Nodes...), c.Nodes[1], topology.Options{Heartbeat: topology.Heartbeat{Table: "percona.heartbeat", UTC: true}})
 	lag, ok := one(t, topo, "db-prod-2").Lag()
 	require.True(t, ok)
 	require.Equal(t, topology.FromHeartbeat, lag.From)
 	require.InDelta(t, 92, lag.Seconds, 5)
 
-	topo = walk(t, accessTo(t, c, c.Nodes...), c.Nodes[1], topology.Options{Heartbeat: "percona.missing"})
+	topo = walk(t, accessTo(t, c, c.Nodes...), c.Nodes[1], topology.Options{Heartbeat: topology.Heartbeat{Table: "percona.missing"}})
 	lag, ok = one(t, topo, "db-prod-2").Lag()
 	require.True(t, ok)
 	require.Equal(t, topology.FromStatus, lag.From)

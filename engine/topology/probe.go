@@ -57,7 +57,7 @@ func (i *Instance) learn(asks questionnaire, answers []dbconn.Answer) error {
 		i.Reached = false
 		return lost
 	}
-	i.Replicas, i.readers = mergeDownstream(i.Replicas, i.listed)
+	i.Replicas = i.mergeDownstream()
 	settleLag(i)
 	settleUnapplied(i)
 	i.Role = RoleOf(*i)

@@ -80,7 +80,7 @@ func TestDiscoverBinlogReaders(t *testing.T) {
 			require.Equal(t, topology.RoleReplica, one(t, topo, "db-prod-3").Role)
 			require.Len(t, topo.Warnings, 2)
 			for i, name := range []string{"db-prod-2", "db-prod-3"} {
-				require.Regexp(t, name+`: 1 connection reads the binary log and is not registered as a replica \(from .*localhost\); a tool, which is left alone`, topo.Warnings[i])
+				require.Regexp(t, name+`: 1 connection\(s\) read the binary log and are not registered as a replica \(from .*localhost\); tools, which are left alone`, topo.Warnings[i])
 			}
 		})
 	}
@@ -99,5 +99,5 @@ func TestDiscoverMysqlbinlog(t *testing.T) {
 	t.Cleanup(func() { _ = cmd.Wait() }) // killed with the test's context
 	topo := eventually(t, accessTo(t, c, c.Nodes...), c.Nodes[0], func(topo topology.Topology) bool { return len(topo.Warnings) > 0 })
 	require.Equal(t, topology.RoleReplica, one(t, topo, "db-prod-2").Role)
-	require.Contains(t, topo.Warnings[0], "db-prod-2: 1 connection reads the binary log and is not registered as a replica (from 127.0.")
+	require.Contains(t, topo.Warnings[0], "db-prod-2: 1 connection(s) read the binary log and are not registered as a replica (from 127.0.")
 }

@@ -25,7 +25,7 @@ type Options struct {
 	NodeTimeout time.Duration // 3 s
 	Timeout     time.Duration // 30 s
 	Parallel    int           // 16
-	Heartbeat   string        // schema.table of pt-heartbeat rows; empty: none
+	Heartbeat   Heartbeat     // zero: none
 }
 
 // withDefaults fills in what is zero.

@@ -194,24 +194,12 @@ func (w *walk) topology(ctx context.Context, seed dbconn.Addr) Topology {
 	w.settleErrant(ctx, &t)
 	t.Warnings = append(t.Warnings, w.warnings...)
 	for _, i := range t.Instances {
-		if i.readers.connections > 0 {
-			t.Warnings = append(t.Warnings, reads(i.Name, i.readers))
-		}
-		for _, m := range i.Missing {
+		for _, m := range append(i.notes, i.Missing...) {
 			t.Warnings = append(t.Warnings, fmt.Sprintf("%s: %s", i.Name, m))
 		}
 		t.Partial = t.Partial || !i.Reached || len(i.Missing) > 0
 	}
 	return t
-}
-
-// reads says which connections to a server read its binary log and are no replica's.
-func reads(name string, r readers) string {
-	what := "1 connection reads the binary log and is"
-	if r.connections > 1 {
-		what = fmt.Sprintf("%d connections read the binary log and are", r.connections)
-	}
-	return fmt.Sprintf("%s: %s not registered as a replica (from %s); a tool, which is left alone", name, what, strings.Join(r.hosts, " or "))
 }
 
 // natural orders names as people do: db-2 before db-10.

@@ -136,7 +136,8 @@ func guardsOf(c configs.Config, refusals *guard.Cache, plugins *plugin.Set) map[
 	by := map[string]*guard.Guard{}
 	for _, cl := range c.Clusters {
 		x := cl.External
-		e := guard.ExternalConfig{URL: x.URL, Path: x.JSONPath, Replica: x.Replica, Timeout: x.Timeout, Retries: x.Retries}
+		e := guard.ExternalConfig{URL: x.URL, Answer: guard.ExternalAnswer(x.Answer), Path: x.JSONPath, PortPath: x.PortPath,
+			Replica: x.Replica, Timeout: x.Timeout, Retries: x.Retries, Remember: x.Refusals}
 		if token := x.Token.Reveal(); token != "" {
 			e.Header = map[string]string{"Authorization": "Bearer " + token}
 		}

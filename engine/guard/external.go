@@ -46,7 +46,7 @@ type ExternalConfig struct {
 	Replica  []string          // role: the values that mean a replica, compared without case; all else refuses
 	Header   map[string]string // sent along, for instance Authorization
 	Timeout  time.Duration     // of one request; 1 s if zero
-	Retries  int               // further attempts after trouble
+	Retries  int               // further attempts after trouble; all together within AskTimeout
 	Remember time.Duration     // how long a refusal is given again without asking; acceptance never is
 	Client   *http.Client      // nil: a client of its own
 	Now      func() time.Time  // nil: time.Now
@@ -83,7 +83,9 @@ func (*external) Name() string { return "external" }
 // Judge implements Validator.
 func (v *external) Judge(ctx context.Context, s Subject) Finding {
 	at := v.address(s)
-	if kept := v.refusals.get(at); len(kept) > 0 {
+	// One URL can answer about many servers, as orchestrator's does; what it refused is one server.
+	key := at + " " + string(s.Instance.Identity)
+	if kept := v.refusals.get(key); len(kept) > 0 {
 		return kept[0]
 	}
 	body, err := v.ask(ctx, at)
@@ -95,7 +97,7 @@ func (v *external) Judge(ctx context.Context, s Subject) Finding {
 		f = v.judgePrimary(s, body)
 	}
 	f.At = v.c.Now()
-	v.refusals.put(at, f)
+	v.refusals.put(key, f)
 	return f
 }
 

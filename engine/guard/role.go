@@ -16,6 +16,9 @@ func (role) Name() string { return "role" }
 
 // Judge implements Validator.
 func (v role) Judge(_ context.Context, s Subject) Finding {
+	if !s.Instance.Reached {
+		return s.unknown(v, fmt.Sprintf("%s was not reached, so nobody knows its role", s.name()), s.Instance.Unreached)
+	}
 	is := roleNow(s)
 	evidence := s.evidence("role %s, approved %s", is, orNone(string(s.Expect.Role)))
 	if s.Expect.Role != "" && is != s.Expect.Role {
@@ -66,9 +69,6 @@ func article(r topology.Role) string {
 // writable member of a ring is a primary, and a row that was stale then is no replica.
 func roleNow(s Subject) topology.Role {
 	i := s.Instance
-	if !i.Reached {
-		return topology.RoleUnknown
-	}
 	i.Replicas = liveReplicas(i, staleIn(s)...)
 	is := topology.RoleOf(i)
 	if !i.State.ReadOnly && inRing(s) && (is == topology.RoleIntermediate || is == topology.RoleReplica) {

@@ -44,7 +44,16 @@ func TestEveryReasonRefuses(t *testing.T) {
 		{"own tagged writes", func(s *guard.Subject) { s.Instance.GTIDExecuted += "," + string(s.Instance.Identity) + ":app:1" }, "db-prod-2 is written to: transactions of its own since 14:02:11"},
 		{"unreadable GTIDs", func(s *guard.Subject) { s.Instance.GTIDExecuted = "garbage" }, "the transactions of db-prod-2 cannot be read"},
 		{"missing right", func(s *guard.Subject) { s.Instance.Missing = []string{"replication status could not be read"} }, "db-prod-2 could not be looked at completely: replication status could not be read"},
-		{"not reached", func(s *guard.Subject) { s.Instance.Reached = false }, "db-prod-2 was not reached, so nobody knows whether it accepts writes"},
+		{"not reached", func(s *guard.Subject) {
+			s.Instance.Reached, s.Instance.Version = false, dbconn.Version{}
+		}, "db-prod-2 was not reached, so nobody knows whether it accepts writes"},
+		{"hangs after its settings", func(s *guard.Subject) { s.Instance.Reached = false }, "db-prod-2 said read_only=1 and then nothing more"},
+		{"hangs after read_only=0", func(s *guard.Subject) {
+			s.Instance.Reached, s.Instance.State.ReadOnly = false, false
+		}, "db-prod-2 accepts writes (read_only=0)"},
+		{"another server that hangs", func(s *guard.Subject) {
+			s.Instance.Reached, s.Instance.Missing, s.Instance.Identity = false, []string{"it hangs"}, "00000003-0000-0000-0000-000000000000"
+		}, "db-prod-2 is another server than the one approved"},
 		{"errant GTID", func(s *guard.Subject) { s.Expect.Replicated = true }, "a replicated rebuild on db-prod-2 would create an errant GTID"},
 		{"MariaDB strict, even if allowed", func(s *guard.Subject) {
 			s.Expect.Replicated, s.Expect.AllowErrant = true, true

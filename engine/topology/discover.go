@@ -70,11 +70,11 @@ type visit struct {
 }
 
 // errOther is the reason of an address at which another server answered than was expected.
-var errOther = errors.New("another server answers there")
+const errOther = reason("another server answers there")
 
 // errClone is the reason of a server that shares its server_uuid with another one: a copied data
 // directory. Neither can be told from the other by anybody, so the second is not taken in.
-var errClone = errors.New("it has the same server_uuid as another server (a copied data directory)")
+const errClone = reason("it has the same server_uuid as another server (a copied data directory)")
 
 // fingerprint tells two servers with one identity apart.
 func fingerprint(f dbconn.Facts) string {

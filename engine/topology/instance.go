@@ -126,6 +126,9 @@ type Downstream struct {
 	Stale bool `json:"stale,omitempty"`
 }
 
+// Told reports whether the server said what it is and how it is set, whatever else it left unsaid.
+func (i Instance) Told() bool { return i.Version.Raw != "" }
+
 // Registered reports whether a replica told its source that it is one. A connection that only reads
 // the binary log may be a tool (mysqlbinlog, change data capture) and makes nobody a source.
 func (d Downstream) Registered() bool { return d.From != FromProcesslist }

@@ -75,11 +75,11 @@ func (w *walk) consider(t target) {
 		return // an address of it was visited; topology looks at what answered there
 	}
 	if w.targets >= w.o.MaxNodes || t.depth > w.o.MaxDepth {
-		reason := fmt.Errorf("beyond the limit of %d servers", w.o.MaxNodes)
+		why := fmt.Sprintf("beyond the limit of %d servers", w.o.MaxNodes)
 		if t.depth > w.o.MaxDepth {
-			reason = fmt.Errorf("beyond the depth limit of %d", w.o.MaxDepth)
+			why = fmt.Sprintf("beyond the depth limit of %d", w.o.MaxDepth)
 		}
-		w.failed = append(w.failed, &visit{target: t, attempts: []attempt{{open[0], reason}}})
+		w.failed = append(w.failed, &visit{target: t, attempts: []attempt{{open[0], reason(why)}}})
 		return
 	}
 	w.targets++
@@ -265,7 +265,7 @@ func (w *walk) unreached() []Instance {
 			continue
 		}
 		listed[key], listed[string(t.identity)] = true, true
-		i.Unreached = w.reason(t)
+		i.Unreached = w.why(t)
 		if t.consumer {
 			w.warnings = append(w.warnings, fmt.Sprintf("%s reads the binary log (%s) and answers as no server; it is left alone", i.Name, t.from))
 			continue
@@ -275,8 +275,8 @@ func (w *walk) unreached() []Instance {
 	return out
 }
 
-// reason says in words why a target was not reached.
-func (w *walk) reason(t target) string {
+// why says in words why a target was not reached.
+func (w *walk) why(t target) string {
 	if len(t.candidates) == 0 {
 		return fmt.Sprintf("%s, reports no address (report_host is not set)", t.from)
 	}
@@ -284,27 +284,39 @@ func (w *walk) reason(t target) string {
 		for _, v := range w.failed {
 			for _, tried := range v.attempts {
 				if tried.addr.Same(a) {
-					return words(tried.err)
+					return Words(tried.err)
 				}
 			}
 		}
 	}
-	return words(errOther)
+	return Words(errOther)
 }
 
-// words is an error as a short phrase for people.
-func words(err error) string {
+// reason is a cause of our own, in words.
+type reason string
+
+// Error implements error.
+func (r reason) Error() string { return string(r) }
+
+// Words is an error as a short phrase to stand behind a server's name. Texts of the driver, which hold
+// addresses, are not passed on.
+func Words(err error) string {
 	var notAllowed *dbconn.NotAllowedError
 	var connect *dbconn.ConnectError
+	var own reason
 	switch {
 	case errors.As(err, &notAllowed):
 		return "not in the allow list"
 	case errors.As(err, &connect):
 		return connect.Words()
-	case dbconn.Lost(err):
+	case errors.As(err, &own):
+		return string(own)
+	case errors.Is(err, context.DeadlineExceeded):
 		return "does not answer in time"
+	case dbconn.Lost(err):
+		return "broke off the connection"
 	case dbconn.Code(err) != 0:
 		return fmt.Sprintf("answers with error %d", dbconn.Code(err))
 	}
-	return err.Error()
+	return "gives answers that cannot be read"
 }

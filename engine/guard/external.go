@@ -61,7 +61,9 @@ type external struct {
 var _ Validator = (*external)(nil)
 
 // NewExternal returns the validator for an external source of truth.
-func NewExternal(c ExternalConfig) Validator {
+func NewExternal(c ExternalConfig) Validator { return newExternal(c) }
+
+func newExternal(c ExternalConfig) *external {
 	if c.Timeout <= 0 {
 		c.Timeout = time.Second
 	}
@@ -75,6 +77,22 @@ func NewExternal(c ExternalConfig) Validator {
 		c.Now = time.Now
 	}
 	return &external{c: c, refusals: memory[string]{keep: c.Remember, now: c.Now}}
+}
+
+// Try asks about one host of a cluster once, without judging: what the source says, in words.
+func (c ExternalConfig) Try(ctx context.Context, cluster string, h dbconn.Host) (string, error) {
+	v := newExternal(c)
+	ctx, cancel := context.WithTimeout(ctx, AskTimeout)
+	defer cancel()
+	body, err := v.ask(ctx, v.address(Subject{Instance: topology.Instance{Name: h.Name, Addr: h.Addr}, Topology: topology.Topology{Cluster: cluster}}))
+	if err != nil {
+		return "", err
+	}
+	value, ok := body.at(v.c.Path)
+	if !ok || value == "" {
+		return "", fmt.Errorf("the answer has nothing at %s", v.c.Path)
+	}
+	return value, nil
 }
 
 // Name implements Validator.

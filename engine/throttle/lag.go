@@ -115,16 +115,11 @@ func heartbeats(ctx context.Context, n Node) ([]topology.Beat, error) {
 	if n.Heartbeat.Table == "" {
 		return nil, nil
 	}
-	rows, err := n.Server.QueryContext(ctx, n.Heartbeat.SQL())
+	beats, err := n.Heartbeat.Read(ctx, n.Server)
 	if err != nil {
-		return nil, fmt.Errorf("read the heartbeat of %s: %w", n.Name, err)
+		return nil, fmt.Errorf("look at %s: %w", n.Name, err)
 	}
-	defer func() { _ = rows.Close() }()
-	all, err := dbconn.ReadRows(rows)
-	if err != nil {
-		return nil, fmt.Errorf("read the heartbeat of %s: %w", n.Name, err)
-	}
-	return topology.Beats(all), nil
+	return beats, nil
 }
 
 // words is why a metric could not be read, for people; numbers instead of the server's texts,

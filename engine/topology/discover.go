@@ -157,7 +157,11 @@ func look(ctx context.Context, v *dbconn.Visit, o Options, until time.Time) (*In
 		return i, err
 	}
 	asks := questions(v.Facts, i.Version, o)
-	return i, i.learn(asks, v.Ask(ctx, asks.statements()))
+	err := i.learn(asks, v.Ask(ctx, asks.statements()))
+	if len(i.lacks) > 0 && err == nil {
+		i.remedy(v.Ask(ctx, []string{accountSQL}))
+	}
+	return i, err
 }
 
 // Backoff between attempts to open one address: short, because the node timeout bounds them all.

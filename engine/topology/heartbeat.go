@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -33,6 +34,17 @@ func (h Heartbeat) SQL() string {
 		ts = "ts"
 	}
 	return "SELECT server_id, TIMESTAMPDIFF(MICROSECOND, " + ts + ", UTC_TIMESTAMP(6)) AS age_us FROM " + name
+}
+
+// Read reads the table on a server.
+func (h Heartbeat) Read(ctx context.Context, q dbconn.Querier) ([]Beat, error) {
+	for _, a := range dbconn.AskAll(ctx, q, []string{h.SQL()}) {
+		if a.Err != nil {
+			return nil, fmt.Errorf("read the heartbeat: %w", a.Err)
+		}
+		return Beats(a.Rows), nil
+	}
+	return nil, nil
 }
 
 // Beat is one row of the heartbeat table: who wrote it, and how old it is.

@@ -92,6 +92,7 @@ type Instance struct {
 	applied []appliedBy // of performance_schema, likewise
 	listed  bool        // the list of replicas was read
 	notes   []string    // what the walk warns of
+	lacks   []dbconn.Right
 }
 
 // State is the part of an instance that protects it, read in one round trip.

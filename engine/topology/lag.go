@@ -31,13 +31,13 @@ type appliedBy struct {
 func lagQuestions(f dbconn.Facts, d dbconn.Dialect, o Options) []question {
 	var qs []question
 	if d.DumpThreadUUID && f.On("performance_schema") { // 5.7 and later
-		qs = append(qs, question{what: "the appliers' errors", right: "SELECT on performance_schema", sql: workersSQL, optional: true, take: takeWorkers})
+		qs = append(qs, question{what: "the appliers' errors", right: readPerfSchema, sql: workersSQL, optional: true, take: takeWorkers})
 	}
 	if d.AppliedTimes && f.On("performance_schema") {
-		qs = append(qs, question{what: "the lag", right: "SELECT on performance_schema", sql: appliedSQL, optional: true, take: takeApplied})
+		qs = append(qs, question{what: "the lag", right: readPerfSchema, sql: appliedSQL, optional: true, take: takeApplied})
 	}
 	if o.Heartbeat.Table != "" {
-		qs = append(qs, question{what: "the heartbeat", right: "SELECT on " + o.Heartbeat.Table,
+		qs = append(qs, question{what: "the heartbeat", right: dbconn.Right{AnyOf: []string{"SELECT"}, On: o.Heartbeat.Table},
 			sql: o.Heartbeat.SQL(), optional: true, take: func(i *Instance, rows []dbconn.Row) { i.beats, i.beaten = Beats(rows), true }})
 	}
 	return qs

@@ -217,6 +217,7 @@ func TestDiscoverWithoutRights(t *testing.T) {
 	require.True(t, topo.Partial)
 	require.Len(t, topo.Instances, 2)
 	require.Contains(t, topo.Warnings, "db-prod-1: the list of replicas could not be read: the account lacks REPLICATION SLAVE (error 1227)")
+	require.Contains(t, topo.Warnings, "db-prod-1: run there: GRANT REPLICATION SLAVE ON *.* TO `weak`@`%`; GRANT SELECT ON `performance\\_schema`.* TO `weak`@`%`")
 
 	a.Password = func() (string, error) { return "wrong", nil }
 	_, err := topology.Discover(t.Context(), a, addr(t, c.Nodes[1]), topology.Options{})

@@ -47,9 +47,11 @@ func (i *Instance) learn(asks questionnaire, answers []dbconn.Answer) error {
 		case answer.Err == nil:
 			a.take(i, answer.Rows)
 		case dbconn.Code(answer.Err) != 0 && a.optional:
+			i.deny(a, answer.Err)
 		case dbconn.Lost(answer.Err):
 			lost = errors.Join(lost, answer.Err)
 		default:
+			i.deny(a, answer.Err)
 			i.Missing = append(i.Missing, missing(a, answer.Err))
 		}
 	}
@@ -92,13 +94,37 @@ func (i *Instance) know(facts dbconn.Facts) error {
 	return nil
 }
 
+// denied reports whether an error is access denied, in one of its forms.
+func denied(err error) bool {
+	code := dbconn.Code(err)
+	return code == 1227 || code == 1142 || code == 1045 || code == 1044
+}
+
+// deny remembers the right that a refused question needs.
+func (i *Instance) deny(a question, err error) {
+	if denied(err) {
+		i.lacks = append(i.lacks, a.right)
+	}
+}
+
 // missing says what could not be read and which right is missing for it.
 func missing(a question, err error) string {
-	code := dbconn.Code(err)
-	if code == 1227 || code == 1142 || code == 1045 { // access denied in its three forms
-		return fmt.Sprintf("%s could not be read: the account lacks %s (error %d)", a.what, a.right, code)
+	if denied(err) {
+		return fmt.Sprintf("%s could not be read: the account lacks %s (error %d)", a.what, a.right, dbconn.Code(err))
 	}
-	return fmt.Sprintf("%s could not be read (error %d)", a.what, code)
+	return fmt.Sprintf("%s could not be read (error %d)", a.what, dbconn.Code(err))
+}
+
+// accountSQL asks who we are for the server, which only GRANT needs to know.
+const accountSQL = "SELECT CURRENT_USER() AS account"
+
+// remedy notes the statements that give the rights that were missing.
+func (i *Instance) remedy(account []dbconn.Answer) {
+	for _, a := range account {
+		for _, r := range a.Rows {
+			i.notes = append(i.notes, "run there: "+strings.Join(dbconn.GrantSQL(r.Text("account"), i.lacks), "; "))
+		}
+	}
 }
 
 // stateOf reads the protecting settings from the facts.

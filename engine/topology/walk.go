@@ -194,7 +194,7 @@ func (w *walk) topology(ctx context.Context, seed dbconn.Addr) Topology {
 	w.settleErrant(ctx, &t)
 	t.Warnings = append(t.Warnings, w.warnings...)
 	for _, i := range t.Instances {
-		for _, m := range append(i.notes, i.Missing...) {
+		for _, m := range slices.Concat(i.Missing, i.notes) {
 			t.Warnings = append(t.Warnings, fmt.Sprintf("%s: %s", i.Name, m))
 		}
 		t.Partial = t.Partial || !i.Reached || len(i.Missing) > 0

@@ -26,6 +26,7 @@ func Discover(ctx context.Context, access *dbconn.Access, seed dbconn.Addr, o Op
 	for _, h := range access.Hosts {
 		w.add(target{candidates: []dbconn.Addr{h.Addr}, from: "configured"})
 	}
+	w.recall(o.Before)
 	if err := w.run(walkCtx); err != nil {
 		return Topology{}, fmt.Errorf("discover from %s: %w", access.NameOf(seed), err)
 	}
@@ -49,6 +50,7 @@ type target struct {
 	from       string          // why it is visited: "replica of db-prod-1"
 	below      bool            // the replica of whoever named it, not its source
 	consumer   bool            // a dump thread that may be a tool and no server
+	last       *Instance       // as an earlier walk knew it; nil: nobody but this walk names it
 }
 
 // attempt is one address that did not lead to the target.

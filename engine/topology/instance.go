@@ -87,6 +87,11 @@ type Instance struct {
 	// GTIDCurrent is MariaDB's gtid_current_pos, how far the server is in each domain.
 	GTIDCurrent string `json:"gtid_current,omitempty"`
 
+	// LastSeen is when a server that was not reached answered an earlier walk, and LastSource whom it
+	// replicated from then. Zero: it never did, or was forgotten.
+	LastSeen   time.Time       `json:"last_seen,omitzero"`
+	LastSource dbconn.Identity `json:"last_source,omitempty"`
+
 	beats   []Beat      // of the heartbeat table, until they are settled into lags
 	beaten  bool        // the heartbeat table was read
 	applied []appliedBy // of performance_schema, likewise

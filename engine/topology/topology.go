@@ -26,6 +26,7 @@ type Options struct {
 	Timeout     time.Duration // 30 s
 	Parallel    int           // 16
 	Heartbeat   Heartbeat     // zero: none
+	Before      *Topology     // an earlier walk: servers of it that nobody names any more are looked for; nil: none
 }
 
 // withDefaults fills in what is zero.

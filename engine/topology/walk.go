@@ -191,6 +191,7 @@ func (w *walk) topology(ctx context.Context, seed dbconn.Addr) Topology {
 	t.Instances = append(t.Instances, w.unreached()...)
 	slices.SortStableFunc(t.Instances, func(a, b Instance) int { return natural(a.Name, b.Name) })
 	connect(&t)
+	w.leave(&t)
 	w.settleErrant(ctx, &t)
 	t.Warnings = append(t.Warnings, w.warnings...)
 	for _, i := range t.Instances {
@@ -246,7 +247,7 @@ func (w *walk) settleName(i *Instance) {
 // dump thread that leads to no server is a tool reading the binary log: a warning, not a server.
 func (w *walk) unreached() []Instance {
 	var out []Instance
-	listed := map[string]bool{}
+	listed := map[string]int{} // by address and identity: where in out, from 1
 	for _, t := range w.expected {
 		if w.reachedAs(t) != nil {
 			continue
@@ -261,16 +262,28 @@ func (w *walk) unreached() []Instance {
 			key = fmt.Sprintf("server_id %d", t.serverID)
 			i.Name = key
 		}
-		if listed[key] || (t.identity != "" && listed[string(t.identity)]) {
+		if n := cmp.Or(listed[key], listed[string(t.identity)]); n < 0 { // a tool
+			continue
+		} else if n > 0 {
+			if t.last != nil && (out[n-1].Identity == "" || out[n-1].Identity == t.identity) {
+				out[n-1].missed(t.last)
+			}
 			continue
 		}
-		listed[key], listed[string(t.identity)] = true, true
 		i.Unreached = w.why(t)
 		if t.consumer {
 			w.warnings = append(w.warnings, fmt.Sprintf("%s reads the binary log (%s) and answers as no server; it is left alone", i.Name, t.from))
+			listed[key] = -1
 			continue
 		}
+		if t.last != nil {
+			i.missed(t.last)
+		}
 		out = append(out, i)
+		listed[key] = len(out)
+		if t.identity != "" {
+			listed[string(t.identity)] = len(out)
+		}
 	}
 	return out
 }

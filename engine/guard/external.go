@@ -131,7 +131,7 @@ func (v *external) judgeRole(s Subject, body answer) Finding {
 	case s.primaryAllowed():
 		return s.accept(v, fmt.Sprintf("%s is %q for the external source of truth, which the cluster's policy allows", s.name(), value), evidence)
 	}
-	return s.refuse(v, fmt.Sprintf("%s is %q for the external source of truth", s.name(), value), evidence)
+	return s.promoted(v, fmt.Sprintf("%s is %q for the external source of truth", s.name(), value), evidence)
 }
 
 // judgePrimary refuses the server that is named as the primary, and every server while the name
@@ -153,7 +153,7 @@ func (v *external) judgePrimary(s Subject, body answer) Finding {
 	case named.Identity == s.Instance.Identity && s.primaryAllowed():
 		return s.accept(v, fmt.Sprintf("%s is the primary for the external source of truth, which the cluster's policy allows", s.name()), evidence)
 	case named.Identity == s.Instance.Identity:
-		return s.refuse(v, fmt.Sprintf("%s is the primary for the external source of truth", s.name()), evidence)
+		return s.promoted(v, fmt.Sprintf("%s is the primary for the external source of truth", s.name()), evidence)
 	case named.Role != topology.RolePrimary:
 		return s.refuse(v, fmt.Sprintf("the external source of truth names %s as primary, the topology says it is %s", named.Name, article(named.Role)), evidence)
 	}

@@ -26,5 +26,5 @@ func (v readOnly) Judge(_ context.Context, s Subject) Finding {
 	if s.primaryAllowed() {
 		return s.accept(v, sentence+", which the cluster's policy allows", s.evidence("read_only=0"))
 	}
-	return s.refuse(v, sentence, s.evidence("read_only=0"))
+	return s.promoted(v, sentence, s.evidence("read_only=0"))
 }

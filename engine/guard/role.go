@@ -21,8 +21,13 @@ func (v role) Judge(_ context.Context, s Subject) Finding {
 	}
 	is := roleNow(s)
 	evidence := s.evidence("role %s, approved %s", is, orNone(string(s.Expect.Role)))
+	if s.Running && is == topology.RoleReplica && s.Expect.Role == topology.RoleIntermediate {
+		is = s.Expect.Role // what it had below left it, which is no reason to end a statement
+	}
 	if s.Expect.Role != "" && is != s.Expect.Role {
-		return s.refuse(v, fmt.Sprintf("%s is %s now; %s was approved", s.name(), article(is), article(s.Expect.Role)), evidence)
+		f := s.refuse(v, fmt.Sprintf("%s is %s now; %s was approved", s.name(), article(is), article(s.Expect.Role)), evidence)
+		f.Promotion = is == topology.RolePrimary || is == topology.RoleIntermediate || is == topology.RoleStandalone
+		return f
 	}
 	switch is {
 	case topology.RoleReplica, topology.RoleIntermediate:
@@ -30,7 +35,7 @@ func (v role) Judge(_ context.Context, s Subject) Finding {
 		if s.primaryAllowed() {
 			break
 		}
-		return s.refuse(v, fmt.Sprintf("%s is the primary of %s", s.name(), orNone(s.Topology.Cluster)), evidence)
+		return s.promoted(v, fmt.Sprintf("%s is the primary of %s", s.name(), orNone(s.Topology.Cluster)), evidence)
 	default:
 		return s.refuse(v, fmt.Sprintf("%s is %s; only replicas are rebuilt", s.name(), article(is)), evidence)
 	}
@@ -38,7 +43,7 @@ func (v role) Judge(_ context.Context, s Subject) Finding {
 		return s.unknown(v, fmt.Sprintf("the topology of %s is known in part only", orNone(s.Topology.Cluster)), partialEvidence(s.Topology))
 	}
 	if name, ok := newReplica(s); ok {
-		return s.refuse(v, fmt.Sprintf("%s has a replica that the topology does not know: %s", s.name(), name), evidence)
+		return s.promoted(v, fmt.Sprintf("%s has a replica that the topology does not know: %s", s.name(), name), evidence)
 	}
 	for _, l := range s.Instance.Links {
 		if i, ok := sourceOf(s, l); (!ok || !i.Reached) && !s.Expect.AllowPartial {

@@ -16,7 +16,7 @@ const FactsSQL = `SHOW GLOBAL VARIABLES WHERE Variable_name IN (` +
 	`'version','server_uuid','server_id','hostname','port','datadir',` +
 	`'read_only','super_read_only','log_bin','log_slave_updates','log_replica_updates',` +
 	`'gtid_mode','gtid_strict_mode','gtid_domain_id','performance_schema',` +
-	`'wsrep_on','group_replication_group_name','aurora_version','maxscale_version')`
+	`'wsrep_on','wsrep_provider','group_replication_group_name','aurora_version','maxscale_version')`
 
 // Facts are the answers to FactsSQL by lower-case variable name. A variable the server does not
 // have is missing.

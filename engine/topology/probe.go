@@ -140,10 +140,13 @@ func stateOf(f dbconn.Facts) State {
 }
 
 // groupOf names membership in something that is not plain replication, as far as the settings
-// tell; question rows refine it.
+// tell; the rows of a replication group refine it.
 func groupOf(f dbconn.Facts) string {
+	// MariaDB carries wsrep settings without using them; a node that lost its cluster still has the
+	// provider loaded, and is no plain replica whatever else it replicates from.
+	provider := strings.ToLower(f["wsrep_provider"])
 	switch {
-	case f.On("wsrep_on"):
+	case provider != "none" && (provider != "" || f.On("wsrep_on")):
 		return "galera"
 	case f["aurora_version"] != "":
 		return "aurora"

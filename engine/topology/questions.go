@@ -46,8 +46,6 @@ const (
 	// groupSQL lists the members of a group and which of them this server is.
 	groupSQL = `SELECT MEMBER_ID, MEMBER_HOST, MEMBER_PORT, MEMBER_STATE, MEMBER_ROLE,` +
 		` MEMBER_ID = @@server_uuid AS me FROM performance_schema.replication_group_members`
-	// galeraSQL tells a real Galera node from one that merely has wsrep_on set.
-	galeraSQL = `SHOW GLOBAL STATUS LIKE 'wsrep_cluster_size'`
 )
 
 // global is a right on everything.
@@ -88,9 +86,6 @@ func questions(f dbconn.Facts, v dbconn.Version, o Options) questionnaire {
 	if f["group_replication_group_name"] != "" {
 		qs = append(qs, question{what: "the replication group", right: readPerfSchema, sql: groupSQL, take: takeGroup})
 	}
-	if f.On("wsrep_on") {
-		qs = append(qs, question{what: "the Galera status", sql: galeraSQL, take: takeGalera})
-	}
 	return append(qs, lagQuestions(f, d, o)...)
 }
 
@@ -123,18 +118,5 @@ func takeGroup(i *Instance, rows []dbconn.Row) {
 			i.Replicas = append(i.Replicas, Downstream{Addr: dbconn.Addr{Host: host, Port: int(port)},
 				Identity: dbconn.Identity(strings.ToLower(r.Text("MEMBER_ID"))), From: FromGroup})
 		}
-	}
-}
-
-// takeGalera drops the mark from a server that is in no cluster: MariaDB may carry wsrep settings
-// without using them.
-func takeGalera(i *Instance, rows []dbconn.Row) {
-	for _, r := range rows {
-		if n, ok := r.Int("Value"); ok && n > 0 {
-			return
-		}
-	}
-	if i.Group == "galera" {
-		i.Group = ""
 	}
 }

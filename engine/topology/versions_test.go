@@ -100,11 +100,15 @@ func TestDiscoverSpecialServers(t *testing.T) {
 	}{
 		"galera": {"10.11.19-MariaDB", func(n *simNode) {
 			n.fact("wsrep_on", "ON")
-			n.add("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_size'", []string{"Variable_name", "Value"}, []string{"wsrep_cluster_size", "3"})
+			n.fact("wsrep_provider", "/usr/lib/galera/libgalera_smm.so")
 		}, topology.RoleGroupMember, "galera"},
-		"wsrep without a cluster": {"10.11.19-MariaDB", func(n *simNode) {
+		"galera, detached": {"8.0.42", func(n *simNode) {
+			n.fact("wsrep_on", "OFF")
+			n.fact("wsrep_provider", "/usr/lib/galera4/libgalera_smm.so")
+		}, topology.RoleGroupMember, "galera"},
+		"wsrep without a provider": {"10.11.19-MariaDB", func(n *simNode) {
 			n.fact("wsrep_on", "ON")
-			n.add("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_size'", []string{"Variable_name", "Value"}, []string{"wsrep_cluster_size", "0"})
+			n.fact("wsrep_provider", "none")
 		}, topology.RoleReplica, ""},
 		"aurora":     {"8.0.42", func(n *simNode) { n.fact("aurora_version", "3.10.0") }, topology.RoleGroupMember, "aurora"},
 		"maxscale":   {"10.6.21-MariaDB", func(n *simNode) { n.fact("maxscale_version", "23.08.5") }, topology.RoleRelay, ""},

@@ -129,7 +129,7 @@ func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
 	}
 	defer func() { _ = srv.Close() }() // a read-only visit; nothing is lost with it
 	if (v.target.identity != "" && v.target.identity != srv.Identity) ||
-		(v.target.identity == "" && v.serverID != 0 && v.serverID != srv.ServerID) {
+		(v.target.identity == "" && v.serverID != 0 && srv.ServerID != 0 && v.serverID != srv.ServerID) {
 		return errOther
 	}
 	v.addr, v.identity = addr, srv.Identity

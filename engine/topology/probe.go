@@ -87,7 +87,7 @@ func (i *Instance) know(facts dbconn.Facts) error {
 	i.Identity, i.ServerID, i.Version = id, facts.ServerID(), version
 	i.State = stateOf(facts)
 	i.Reached = true
-	if facts.Has("maxscale_version") {
+	if facts.Relay() {
 		i.Role = RoleRelay
 	}
 	i.Group = groupOf(facts)

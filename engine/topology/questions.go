@@ -60,6 +60,12 @@ var readPerfSchema = dbconn.Right{AnyOf: []string{"SELECT"}, On: "performance_sc
 // depend on each other.
 func questions(f dbconn.Facts, v dbconn.Version, o Options) questionnaire {
 	d := v.Dialect()
+	if f.Relay() { // it passes the log through; what it does not answer is nothing we need of it
+		return questionnaire{
+			{what: "replication status", right: global("REPLICATION CLIENT"), sql: d.ShowStatus, optional: true, take: takeLinks(d.Columns)},
+			{what: "the list of replicas", right: global("REPLICATION SLAVE"), sql: d.ShowReplicas, optional: true, take: takeReplicas(d)},
+		}
+	}
 	status, replicas, binlog := global("REPLICATION CLIENT"), global("REPLICATION SLAVE"), global("REPLICATION CLIENT")
 	if v.Flavor == dbconn.MariaDB {
 		status, replicas, binlog = global("SLAVE MONITOR"), global("REPLICATION MASTER ADMIN"), global("BINLOG MONITOR")

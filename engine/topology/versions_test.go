@@ -126,6 +126,41 @@ func TestDiscoverSpecialServers(t *testing.T) {
 	}
 }
 
+// A binlog server between a primary and its replica answers a handful of statements, one at a time,
+// and 1064 to everything else. It is told by what it says of itself, and the walk passes through it
+// either way.
+func TestDiscoverThroughBinlogServer(t *testing.T) {
+	t.Parallel()
+	s := simTree(3, 1, "10.6.21-MariaDB", 0)
+	relay := s.nodes[simAddr(1).String()]
+	relay.single = true
+	relay.answers = map[string]simResult{
+		"SHOW VARIABLES LIKE 'maxscale%'": {[]string{"Variable_name", "Value"}, [][]string{{"MAXSCALE_VERSION", "23.08.5"}}},
+		"SELECT @@GLOBAL.SERVER_ID AS id": {[]string{"id"}, [][]string{{"2"}}},
+		"SHOW SLAVE STATUS":               relay.answers["SHOW ALL SLAVES STATUS"],
+		"SHOW SLAVE HOSTS":                relay.answers["SHOW SLAVE HOSTS"],
+	}
+	for _, seed := range []int{0, 1, 2} {
+		topo, err := topology.Discover(t.Context(), s.access(), simAddr(seed), topology.Options{})
+		require.NoError(t, err)
+		require.Len(t, topo.Instances, 3, topo.Tree())
+		require.False(t, topo.Partial, "%v", topo.Warnings)
+		i := one(t, topo, simAddr(1).String())
+		require.Equal(t, topology.RoleRelay, i.Role)
+		require.Contains(t, topo.Tree(), "MaxScale 23.8.5")
+		require.Len(t, topo.Downstream(i.Identity), 1)
+		require.Equal(t, topology.RoleReplica, one(t, topo, simAddr(2).String()).Role)
+	}
+
+	// What only refuses is neither taken for one nor for a trouble with our account.
+	relay.answers = nil
+	topo, err := topology.Discover(t.Context(), s.access(), simAddr(0), topology.Options{})
+	require.NoError(t, err)
+	s.close(t)
+	require.Equal(t, "answers with error 1064", one(t, topo, simAddr(1).String()).Unreached)
+	require.True(t, topo.Partial)
+}
+
 // Two servers with one server_uuid (a copied data directory) are never taken for one server.
 func TestDiscoverClones(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -46,11 +47,13 @@ type target struct {
 	identity   dbconn.Identity // empty: not told
 	serverID   uint32          // 0: not told
 	depth      int
+	guesses    []dbconn.Addr   // where it may be if it is at none of the candidates
 	parent     dbconn.Identity // who named it
-	from       string          // why it is visited: "replica of db-prod-1"
-	below      bool            // the replica of whoever named it, not its source
-	consumer   bool            // a dump thread that may be a tool and no server
-	last       *Instance       // as an earlier walk knew it; nil: nobody but this walk names it
+	parentID   uint32
+	from       string    // why it is visited: "replica of db-prod-1"
+	below      bool      // the replica of whoever named it, not its source
+	consumer   bool      // a dump thread that may be a tool and no server
+	last       *Instance // as an earlier walk knew it; nil: nobody but this walk names it
 }
 
 // attempt is one address that did not lead to the target.
@@ -107,21 +110,32 @@ func (w *walk) run(ctx context.Context) error {
 	}
 }
 
-// visit tries the candidates of a target until one of them is the server meant.
+// visit tries the candidates of a target until one of them is the server meant, then the guesses. A
+// host that does not answer at one port is not asked at others: it would only cost time.
 func (w *walk) visit(ctx context.Context, t target) *visit {
 	v := &visit{target: t}
-	for _, addr := range t.candidates {
-		err := w.visitAt(ctx, addr, v)
+	var silent []string
+	for n, addr := range distinct(slices.Concat(t.candidates, t.guesses)...) {
+		if slices.Contains(silent, addr.Host) {
+			continue
+		}
+		err := w.visitAt(ctx, addr, v, n >= len(t.candidates))
 		if err == nil {
 			return v
 		}
 		v.attempts = append(v.attempts, attempt{addr, err})
+		var connect *dbconn.ConnectError
+		if errors.As(err, &connect) && (connect.Class == dbconn.ClassTimeout || connect.Class == dbconn.ClassDNS) {
+			silent = append(silent, addr.Host)
+		}
 	}
 	return v
 }
 
-// visitAt visits one address within the node timeout.
-func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
+// visitAt visits one address within the node timeout. Where the address is a guess a server_id alone,
+// which other clusters have too, does not make the server the one meant: it must replicate from whoever
+// named it.
+func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit, guess bool) error {
 	until := time.Now().Add(w.o.NodeTimeout)
 	srv, err := w.open(ctx, addr, until)
 	if err != nil {
@@ -142,6 +156,9 @@ func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
 		return nil
 	}
 	inst, err := look(ctx, srv, w.o, until)
+	if err == nil && guess && v.target.identity == "" && !slices.ContainsFunc(inst.Links, func(l Link) bool { return l.SourceServerID == v.parentID }) {
+		err = errOther
+	}
 	if err != nil {
 		w.claimed.Delete(srv.Identity)
 		return err

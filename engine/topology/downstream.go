@@ -125,29 +125,36 @@ func hostsOf(ds []Downstream) []string {
 	return slices.Compact(out)
 }
 
-// candidates are the addresses to try for a replica, best first: what it reports, where it
-// connects from, and the latter on the port of its source and the default one.
+// candidates are the addresses to try for a replica, best first: what it reports, and where it
+// connects from.
 func (d Downstream) candidates(source dbconn.Addr) []dbconn.Addr {
-	var out []dbconn.Addr
-	add := func(a dbconn.Addr) {
-		if a.Host == "" || a.Port == 0 {
-			return
-		}
-		for _, have := range out {
-			if have.Same(a) {
-				return
-			}
-		}
-		out = append(out, a)
-	}
-	add(d.Addr)
-	add(d.Seen)
+	out := distinct(d.Addr, d.Seen)
 	for _, host := range d.near {
-		add(dbconn.Addr{Host: host, Port: d.Addr.Port})
+		out = distinct(append(out, dbconn.Addr{Host: host, Port: d.Addr.Port})...)
 	}
 	if d.Addr.Port == 0 {
-		add(dbconn.Addr{Host: d.Seen.Host, Port: source.Port})
-		add(dbconn.Addr{Host: d.Seen.Host, Port: dbconn.DefaultPort})
+		out = distinct(append(out, d.guesses(source)...)...)
+	}
+	return out
+}
+
+// guesses are the ports where a replica may really listen when what it reports is wrong: that of its
+// source, and the default one.
+func (d Downstream) guesses(source dbconn.Addr) []dbconn.Addr {
+	var out []dbconn.Addr
+	for _, host := range []string{d.Addr.Host, d.Seen.Host} {
+		out = append(out, dbconn.Addr{Host: host, Port: source.Port}, dbconn.Addr{Host: host, Port: dbconn.DefaultPort})
+	}
+	return distinct(out...)
+}
+
+// distinct leaves out addresses that are not whole, and those that were there before.
+func distinct(all ...dbconn.Addr) []dbconn.Addr {
+	var out []dbconn.Addr
+	for _, a := range all {
+		if a.Host != "" && a.Port != 0 && !slices.ContainsFunc(out, a.Same) {
+			out = append(out, a)
+		}
 	}
 	return out
 }

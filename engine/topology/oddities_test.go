@@ -117,6 +117,35 @@ func identityNotAddress(t *testing.T, o mysqltest.Options) {
 	require.Equal(t, one(t, topo, "db-prod-1").Identity, one(t, topo, fmt.Sprintf("127.0.0.44:%d", port)).Identity)
 }
 
+// A replica that reports a wrong port is found at its source's port, on servers of different clusters
+// with ports of their own; the server that answers there must be the one that was named.
+func TestDiscoverWrongReportPort(t *testing.T) {
+	t.Parallel()
+	for _, o := range mysqltest.Matrix(mysqltest.MySQL, mysqltest.MariaDB) {
+		t.Run(string(o.Flavor), func(t *testing.T) {
+			o.Shape = "1+1"
+			o.ServerArgs = []string{"--report-port=1"} // nobody listens there
+			c := start(t, o)
+			other := start(t, mysqltest.Options{Flavor: o.Flavor, ServerArgs: []string{fmt.Sprintf("--server-id=%d", c.Nodes[1].ServerID)}})
+			a := accessTo(t, c, c.Nodes[0])
+			topo := walk(t, a, c.Nodes[0], topology.Options{})
+			require.Len(t, topo.Instances, 2)
+			i := one(t, topo, addr(t, c.Nodes[1]).String())
+			require.True(t, i.Reached)
+			require.False(t, topo.Partial)
+
+			// Now a server of another cluster with that server_id answers at the guessed address.
+			require.NoError(t, c.Nodes[1].Kill())
+			forward(t, c.Nodes[1].Addr(), other.Nodes[0])
+			topo = walk(t, a, c.Nodes[0], topology.Options{})
+			require.True(t, topo.Partial)
+			for _, i := range topo.Instances {
+				require.Equal(t, i.Name == "db-prod-1", i.Reached, i.Name)
+			}
+		})
+	}
+}
+
 // Broken, stopped, delayed and many-channelled replication is told from the server's own words.
 func TestDiscoverReplicationStates(t *testing.T) {
 	t.Parallel()

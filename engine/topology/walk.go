@@ -130,8 +130,8 @@ func (w *walk) take(v *visit) {
 			depth: v.depth + 1, parent: i.Identity, from: "source of " + i.Name})
 	}
 	for _, d := range i.Replicas {
-		w.add(target{candidates: d.candidates(i.Addr), identity: d.Identity, serverID: d.ServerID,
-			depth: v.depth + 1, parent: i.Identity, from: "replica of " + i.Name, consumer: d.From == FromProcesslist, below: true})
+		w.add(target{candidates: d.candidates(i.Addr), guesses: d.guesses(i.Addr), identity: d.Identity, serverID: d.ServerID,
+			depth: v.depth + 1, parent: i.Identity, parentID: i.ServerID, from: "replica of " + i.Name, consumer: d.From == FromProcesslist, below: true})
 	}
 }
 

@@ -185,6 +185,47 @@ func TestDiscoverReplicationStates(t *testing.T) {
 	require.Len(t, topo.Downstream(d.Identity), 1)
 }
 
+// MariaDB's named connections: both sources are seen, the server is a replica of both, and our words
+// stop and start the appliers of both.
+func TestDiscoverNamedConnections(t *testing.T) {
+	t.Parallel()
+	c := start(t, mysqltest.Options{Flavor: mysqltest.MariaDB, Shape: "1+2", ServerArgs: []string{"--gtid-ignore-duplicates=ON"}})
+	a := accessTo(t, c, c.Nodes...)
+	ctx, second, several := t.Context(), c.Nodes[1], c.Nodes[2]
+	require.NoError(t, several.Exec(ctx, fmt.Sprintf("CHANGE MASTER 'second' TO MASTER_HOST='%s', MASTER_PORT=%d, MASTER_USER='repl',"+
+		" MASTER_PASSWORD='repl-throwaway', MASTER_USE_GTID=slave_pos; START SLAVE 'second'", second.Host, second.Port)))
+	running := func(topo topology.Topology) bool {
+		links := one(t, topo, several.Name).Links
+		return len(links) == 2 && links[0].Running() && links[1].Running() && links[1].Configured()
+	}
+	topo := eventually(t, a, second, running)
+	require.False(t, topo.Partial, "%v", topo.Warnings)
+	m := one(t, topo, several.Name)
+	require.Equal(t, topology.RoleReplica, m.Role)
+	require.Equal(t, "second", m.Links[1].Channel)
+	require.Equal(t, one(t, topo, second.Name).Identity, m.Links[1].SourceIdentity)
+	require.Equal(t, one(t, topo, c.Nodes[0].Name).Identity, m.Links[0].SourceIdentity)
+	require.Equal(t, topology.RoleIntermediate, one(t, topo, second.Name).Role)
+	require.Contains(t, topo.Tree(), "[second] lag")
+
+	srv, err := a.Open(ctx, addr(t, several))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, srv.Close()) }()
+	sess, err := srv.Session(ctx)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, sess.Close()) }()
+	_, err = sess.ExecContext(ctx, srv.Version.Dialect().StopSQL)
+	require.NoError(t, err)
+	i, err := topology.Probe(ctx, sess, srv)
+	require.NoError(t, err)
+	for _, l := range i.Links {
+		require.Equal(t, "No", l.SQLRunning, l.Channel)
+	}
+	_, err = sess.ExecContext(ctx, srv.Version.Dialect().StartSQL)
+	require.NoError(t, err)
+	eventually(t, a, second, running)
+}
+
 // A write on a replica is errant; a transaction on its way is not.
 func TestDiscoverErrant(t *testing.T) {
 	t.Parallel()

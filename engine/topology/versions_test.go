@@ -3,6 +3,7 @@ package topology_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -50,6 +51,18 @@ func TestDiscoverCostsTiersNotNodes(t *testing.T) {
 	s.close(t)
 	require.EqualValues(t, 31, s.visits.Load())
 	require.EqualValues(t, 31*5, s.trips.Load(), "connect, greeting, login, facts, everything else")
+
+	// With 40 ms to every server the walk waits for tiers: one server after the other would be 6.2 s.
+	const latency = 40 * time.Millisecond
+	far := simTree(31, 5, "8.4.10", latency)
+	begin := time.Now()
+	_, err = topology.Discover(t.Context(), far.access(), simAddr(0), topology.Options{})
+	took := time.Since(begin)
+	require.NoError(t, err)
+	far.close(t)
+	floor := time.Duration(tiers(31, 5)*5) * latency
+	require.GreaterOrEqual(t, took, floor)
+	require.Less(t, took, 3*floor, "the floor is %s", floor)
 }
 
 // add changes what a simulated server answers.

@@ -100,8 +100,11 @@ func (r *run) walkCluster(ctx context.Context, a *dbconn.Access, target Target) 
 }
 
 // before is the newest stored topology of the job's cluster, so that a server which nobody names any
-// more is missed; nil if there is none.
+// more is missed; nil if there is none, or nothing stored to be read.
 func (r *run) before(ctx context.Context) (*topology.Topology, error) {
+	if r.o.Discoveries == nil {
+		return nil, nil
+	}
 	d, err := r.o.Discoveries.NewestDiscovery(ctx, r.job.Cluster, "")
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil

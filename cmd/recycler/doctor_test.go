@@ -87,6 +87,12 @@ clusters:
 	require.Contains(t, out, "missing REPLICATION SLAVE ADMIN (to stop the applier during a rebuild)")
 	require.Regexp(t, "(?m)^FAIL  db-2 heartbeat +the heartbeat of server_id 77 lies in the future", out)
 	require.Regexp(t, "(?m)^FAIL  source of truth db +the answer has nothing at data.role$", out)
+
+	// A role that hides its rights, as on RDS, may give what is not seen.
+	exec("CREATE ROLE rds_superuser_role; GRANT rds_superuser_role TO recycler@'%'")
+	_, out = doctor()
+	require.Regexp(t, "(?m)^warn  db-1 rights +recycler@% has a role whose rights the server does not show; not seen: missing REPLICATION SLAVE ADMIN", out)
+	exec("DROP ROLE rds_superuser_role")
 	exec("GRANT ALTER, SELECT, REPLICATION SLAVE ADMIN ON *.* TO recycler@'%'; REVOKE ALTER, SELECT ON `shop\\_%`.* FROM recycler@'%'")
 
 	require.NoError(t, c.Nodes[0].Exec(t.Context(), "REVOKE ALTER, BINLOG ADMIN ON *.* FROM recycler@'%'"))

@@ -163,7 +163,8 @@ func TestDiscoverReplicationStates(t *testing.T) {
 
 	topo := eventually(t, a, c.Nodes[0], func(topo topology.Topology) bool {
 		b, m := one(t, topo, broken.Name), one(t, topo, several.Name)
-		return b.Links[0].SQLRunning == "No" && len(m.Links) == 2 && m.Links[1].Running() && m.Links[1].Configured()
+		return b.Links[0].SQLRunning == "No" && len(m.Links) == 2 && m.Links[1].Running() && m.Links[1].Configured() &&
+			one(t, topo, stopped.Name).Role == topology.RoleIntermediate // its source may have been looked at before it came
 	})
 	b := one(t, topo, broken.Name)
 	require.Contains(t, b.Links[0].LastError, "database exists")
@@ -196,7 +197,7 @@ func TestDiscoverNamedConnections(t *testing.T) {
 		" MASTER_PASSWORD='repl-throwaway', MASTER_USE_GTID=slave_pos; START SLAVE 'second'", second.Host, second.Port)))
 	running := func(topo topology.Topology) bool {
 		links := one(t, topo, several.Name).Links
-		return len(links) == 2 && links[0].Running() && links[1].Running() && links[1].Configured()
+		return one(t, topo, second.Name).Role == topology.RoleIntermediate && len(links) == 2 && links[0].Running() && links[1].Running() && links[1].Configured()
 	}
 	topo := eventually(t, a, second, running)
 	require.False(t, topo.Partial, "%v", topo.Warnings)

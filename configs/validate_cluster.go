@@ -239,8 +239,11 @@ func (e External) validate(m *mistakes, path string) {
 
 // Longest is how long a question can take with all its attempts and the pauses between them.
 func (e External) Longest() time.Duration {
-	n := time.Duration(e.Retries)
-	return e.Timeout*(n+1) + 100*time.Millisecond*n*(n+1)/2
+	all := e.Timeout
+	for n := range e.Retries {
+		all += e.Timeout + time.Duration(n+1)*100*time.Millisecond
+	}
+	return all
 }
 
 // unique finds names and addresses that would make a typed name, or the credentials of an

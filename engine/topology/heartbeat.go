@@ -38,13 +38,11 @@ func (h Heartbeat) SQL() string {
 
 // Read reads the table on a server.
 func (h Heartbeat) Read(ctx context.Context, q dbconn.Querier) ([]Beat, error) {
-	for _, a := range dbconn.AskAll(ctx, q, []string{h.SQL()}) {
-		if a.Err != nil {
-			return nil, fmt.Errorf("read the heartbeat: %w", a.Err)
-		}
-		return Beats(a.Rows), nil
+	answer := dbconn.AskAll(ctx, q, []string{h.SQL()})[0]
+	if answer.Err != nil {
+		return nil, fmt.Errorf("read the heartbeat: %w", answer.Err)
 	}
-	return nil, nil
+	return Beats(answer.Rows), nil
 }
 
 // Beat is one row of the heartbeat table: who wrote it, and how old it is.

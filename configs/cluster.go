@@ -39,6 +39,9 @@ type Cluster struct {
 	Policy Policy `yaml:"policy"`
 	// HeartbeatTable is schema.table written by pt-heartbeat, to read the lag from.
 	HeartbeatTable string `yaml:"heartbeat_table"`
+	// HeartbeatUTC says that pt-heartbeat runs with --utc; without, it writes the local time of its
+	// machine (its own default), and the cluster's machines must be in one time zone. Defaults to false.
+	HeartbeatUTC bool `yaml:"heartbeat_utc"`
 	// External is a source of truth that is asked about each host's role before it is touched.
 	External External `yaml:"external"`
 	// Hooks are plugins of kind hook, asked in this order before the first statement on a node, and
@@ -191,8 +194,8 @@ type Policy struct {
 	AllowUnsafe bool `yaml:"allow_unsafe"`
 }
 
-// External is an HTTP service that knows every host's role. It can only refuse, and it refuses
-// when it does not answer.
+// External is an HTTP service that knows every host's role, or a cluster's primary. It can only
+// refuse, and it refuses when it does not answer.
 type External struct {
 	// URL with {cluster}, {name}, {host} and {port} filled in per question; empty asks nobody.
 	URL string `yaml:"url"`
@@ -200,12 +203,21 @@ type External struct {
 	Token Secret `yaml:"token"`
 	// TokenFile holds the token.
 	TokenFile string `yaml:"token_file"`
-	// JSONPath names the field of the answer that tells the role, in gjson syntax: data.role.
+	// Answer is what json_path tells: role (of the host asked about) or primary (the host name of the
+	// cluster's primary, as orchestrator does). Defaults to "role".
+	Answer string `yaml:"answer"`
+	// JSONPath names the field of the answer, in gjson syntax: data.role, Key.Hostname.
 	JSONPath string `yaml:"json_path"`
-	// Replica are the values of that field that permit work. Defaults to ["replica"].
+	// PortPath names the field with the primary's port; without it the host alone is compared.
+	PortPath string `yaml:"port_path"`
+	// Replica are the roles that permit work. Defaults to ["replica"].
 	Replica []string `yaml:"replica"`
 	// Timeout bounds one question. Defaults to "2s".
 	Timeout time.Duration `yaml:"timeout"`
-	// Retries is how often a question without an answer is asked again. Defaults to 1.
+	// Retries is how often a question without an answer is asked again. All attempts of a question
+	// must fit into 5 s. Defaults to 1.
 	Retries int `yaml:"retries"`
+	// Refusals is how long a refusal holds without asking again; what permits is never remembered.
+	// Defaults to "10s".
+	Refusals time.Duration `yaml:"refusals"`
 }

@@ -66,7 +66,7 @@ func DefaultCluster() Cluster {
 			LongTrx:        10 * time.Second,
 			DiskFree:       5 << 30,
 		},
-		External: External{Replica: []string{"replica"}, Timeout: 2 * time.Second, Retries: 1},
+		External: External{Answer: "role", Replica: []string{"replica"}, Timeout: 2 * time.Second, Retries: 1, Refusals: 10 * time.Second},
 	}
 }
 

@@ -241,6 +241,31 @@ clusters:
 	require.Equal(t, "own", password)
 }
 
+// TestExternalFitsTheGuard refuses a source whose attempts together are longer than the guard waits.
+func TestExternalFitsTheGuard(t *testing.T) {
+	t.Parallel()
+	for external, want := range map[string]string{
+		"timeout: 2s, retries: 1":                                  "",
+		"timeout: 2s, retries: 2":                                  "external.timeout: 2s for each of 3 attempts is up to 6.3s in all; the guard waits 5s for an answer",
+		"timeout: 30s":                                             "external.timeout: 30s",
+		"answer: primary, port_path: Key.Port, replica: []":        "",
+		"answer: master":                                           "external.answer:",
+		"port_path: Key.Port":                                      "external.port_path: is for answer: primary",
+		"answer: role, replica: []":                                "external.replica: is empty",
+		"answer: primary, timeout: 500ms, retries: 5, refusals: 0": "",
+	} {
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		require.NoError(t, os.WriteFile(path, []byte("clusters:\n- {name: db, channel: C1234, hosts: [{name: db-1}], approvers: {users: [U1234]},"+
+			" external: {url: https://truth.example/x, json_path: a, "+external+"}}\n"), 0o600))
+		_, err := Load(path, tokens)
+		if want == "" {
+			require.NoError(t, err, external)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+	}
+}
+
 // TestNoSecretInMistakes puts a secret into every wrong place and looks for it in the error.
 func TestNoSecretInMistakes(t *testing.T) {
 	t.Parallel()

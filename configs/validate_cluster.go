@@ -207,11 +207,19 @@ func fill(m *mistakes, path, text string) {
 	}
 }
 
+// GuardAsk is what the guard waits for all its checks; engine/guard has the same bound.
+const GuardAsk = 5 * time.Second
+
 func (e External) validate(m *mistakes, path string) {
-	between(m, path+".timeout", e.Timeout, 100*time.Millisecond, 30*time.Second)
+	oneOf(m, path+".answer", e.Answer, "role", "primary")
+	between(m, path+".timeout", e.Timeout, 100*time.Millisecond, GuardAsk)
 	between(m, path+".retries", e.Retries, 0, 5)
+	between(m, path+".refusals", e.Refusals, 0, 10*time.Minute)
 	if e.URL == "" {
 		return
+	}
+	if all := e.Longest(); all >= GuardAsk {
+		m.addf(path+".timeout", "%v for each of %d attempts is up to %v in all; the guard waits %v for an answer", e.Timeout, e.Retries+1, all, GuardAsk)
 	}
 	fill(m, path+".url", e.URL)
 	u := webURL(m, path+".url", holes.ReplaceAllString(e.URL, "1"))
@@ -221,9 +229,21 @@ func (e External) validate(m *mistakes, path string) {
 	if e.JSONPath == "" {
 		m.addf(path+".json_path", "is missing; it names the field that tells the role, for example data.role")
 	}
-	if len(e.Replica) == 0 {
+	switch {
+	case e.Answer == "role" && len(e.Replica) == 0:
 		m.addf(path+".replica", "is empty; nothing could ever be permitted")
+	case e.Answer == "role" && e.PortPath != "":
+		m.addf(path+".port_path", "is for answer: primary")
 	}
+}
+
+// Longest is how long a question can take with all its attempts and the pauses between them.
+func (e External) Longest() time.Duration {
+	all := e.Timeout
+	for n := range e.Retries {
+		all += e.Timeout + time.Duration(n+1)*100*time.Millisecond
+	}
+	return all
 }
 
 // unique finds names and addresses that would make a typed name, or the credentials of an

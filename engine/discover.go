@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"time"
@@ -83,7 +84,11 @@ func (r *run) look(ctx context.Context) (Discovery, error) {
 
 // walkCluster starts from the host asked for; for a cluster from the first configured host that answers.
 func (r *run) walkCluster(ctx context.Context, a *dbconn.Access, target Target) (topology.Topology, error) {
-	o := topology.Options{Heartbeat: target.Settings.Heartbeat}
+	before, err := r.before(ctx)
+	if err != nil {
+		return topology.Topology{}, err
+	}
+	o := topology.Options{Heartbeat: target.Settings.Heartbeat, Before: before}
 	if target.Host.Name != "" {
 		t, err := topology.Discover(ctx, a, target.Host.Addr, o)
 		if err != nil {
@@ -92,6 +97,22 @@ func (r *run) walkCluster(ctx context.Context, a *dbconn.Access, target Target) 
 		return t, nil
 	}
 	return walkFromAny(ctx, a, o)
+}
+
+// before is the newest stored topology of the job's cluster, so that a server which nobody names any
+// more is missed; nil if there is none, or nothing stored to be read.
+func (r *run) before(ctx context.Context) (*topology.Topology, error) {
+	if r.o.Discoveries == nil {
+		return nil, nil
+	}
+	d, err := r.o.Discoveries.NewestDiscovery(ctx, r.job.Cluster, "")
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the discovery before: %w", err)
+	}
+	return &d.Topology, nil
 }
 
 // inventory reads one host's tables and what a rebuild would give back. A host the guard refuses

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,11 @@ func (w *world) promoted(p engine.Plan, running bool, after time.Duration) (how 
 	if sent >= 0 {
 		require.Less(t, sent, promoted, "no statement of ours starts on a primary:\n%s", text)
 	}
+	if forgot := strings.Index(text, "RESET "); forgot >= 0 && sent > forgot {
+		// It had no source any more, and took no writes yet: sent in the moment between the last look
+		// and the statement, and ended.
+		require.Equal(t, engine.StepRefused, s.State, text)
+	}
 	switch {
 	case sent < 0:
 		how = "refused before"
@@ -95,4 +101,58 @@ func (w *world) promoted(p engine.Plan, running bool, after time.Duration) (how 
 	require.NoError(t, w.cluster.Nodes[0].Exec(t.Context(), "CREATE OR REPLACE TABLE shop.tick (n INT)"))
 	require.NoError(t, w.cluster.WaitReplicated(t.Context()))
 	return how, gone
+}
+
+// On MySQL super_read_only is lifted for the rebuild. A replica that is promoted in the middle of one
+// keeps it off: put back, it would freeze the new primary. Nothing of ours is in its history.
+func TestPromotedWithSuperReadOnlyLifted(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, mysqltest.Options{Flavor: mysqltest.MySQL, Shape: "1+1", GeneralLog: true},
+		mysqltest.TableSpec{Schema: "shop", Name: "orders", Rows: 60_000, RowBytes: 250, DeletePercent: 30})
+	node := w.cluster.Nodes[1]
+	ask := func(q string) (value string) {
+		t.Helper()
+		require.NoError(t, node.DB().QueryRowContext(t.Context(), q).Scan(&value))
+		return value
+	}
+	require.Equal(t, "1", ask("SELECT @@global.super_read_only"))
+	w.discover("db-2")
+	p := w.plan("db-2")
+	killed := 0
+	for i := range 6 {
+		id := w.recycle("db-2", p)
+		end := w.background(t.Context(), id)
+		w.running(1)
+		require.Equal(t, "0", ask("SELECT @@global.super_read_only"), "lifted")
+		time.Sleep(time.Duration(i) * 30 * time.Millisecond) // the moment itself, not a hope
+		require.NoError(t, w.cluster.Promote(t.Context(), node))
+		at := time.Now()
+		require.Eventually(t, func() bool { return w.ours(1) == 0 }, 60*time.Second, time.Millisecond)
+		gone := time.Since(at)
+		require.NoError(t, end())
+
+		j := w.job(id)
+		s := j.Steps[0]
+		t.Logf("promotion %d: gone after %s, %s, %q", i, gone.Round(time.Millisecond), s.State, s.Reason)
+		if s.State == engine.StepRefused {
+			killed++
+			require.Equal(t, engine.JobRefused, j.State, j.Reason)
+			require.Contains(t, w.alerts(id), engine.AlertPromoted)
+			require.Less(t, gone, time.Second)
+		} else {
+			require.Equal(t, engine.StepDone, s.State, s.Reason) // before the promotion, or said to be too late
+		}
+		require.Equal(t, "0", ask("SELECT @@global.read_only"))
+		require.Equal(t, "0", ask("SELECT @@global.super_read_only"), "a new primary is not frozen")
+		require.NotContains(t, ask("SELECT @@global.gtid_executed"), ask("SELECT @@server_uuid"))
+		require.Equal(t, "0", ask("SELECT COUNT(*) FROM information_schema.INNODB_TABLESPACES WHERE NAME LIKE '%#sql%'"))
+		strays, err := filepath.Glob(filepath.Join(node.Dir, "*", "shop", "#sql*"))
+		require.NoError(t, err)
+		require.Empty(t, strays)
+
+		require.NoError(t, w.cluster.Demote(t.Context(), node, w.cluster.Nodes[0]))
+		require.NoError(t, w.cluster.Nodes[0].Exec(t.Context(), fmt.Sprintf("CREATE TABLE shop.tick%d (n INT)", i)))
+		require.NoError(t, w.cluster.WaitReplicated(t.Context()))
+	}
+	require.Positive(t, killed, "promotions met running statements")
 }

@@ -20,7 +20,8 @@ import (
 // after a pause.
 type host struct {
 	plan      HostPlan
-	heartbeat string // schema.table of pt-heartbeat; empty: none
+	heartbeat topology.Heartbeat
+	before    *topology.Topology // as discovered
 	access    *dbconn.Access
 	server    *dbconn.Server
 	throttle  *throttle.Throttle
@@ -54,7 +55,7 @@ func (h *host) close() error {
 
 // look walks the cluster again.
 func (h *host) look(ctx context.Context) error {
-	t, err := topology.Discover(ctx, h.access, h.plan.Addr, topology.Options{Heartbeat: h.heartbeat})
+	t, err := topology.Discover(ctx, h.access, h.plan.Addr, topology.Options{Heartbeat: h.heartbeat, Before: h.before})
 	if err != nil {
 		return fmt.Errorf("look at the cluster of %s: %w", h.plan.Name, err)
 	}
@@ -74,7 +75,11 @@ func (r *run) reach(ctx context.Context) (*host, error) {
 	if i < 0 {
 		return nil, &Problem{Code: "plan_broken", Text: "The plan has no part for " + r.job.Host + "."}
 	}
-	h := &host{plan: r.job.Plan.Hosts[i], access: access}
+	before, err := r.before(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h := &host{plan: r.job.Plan.Hosts[i], access: access, before: before}
 	if t, err := r.o.Targets.Find(r.job.Cluster); err == nil {
 		h.heartbeat = t.Settings.Heartbeat
 	}

@@ -5,6 +5,7 @@ import (
 
 	"mysql-recycler/engine/rebuild"
 	"mysql-recycler/engine/throttle"
+	"mysql-recycler/engine/topology"
 )
 
 // ClusterSettings are a cluster's defaults and permissions, from the configuration. They enter a
@@ -22,7 +23,7 @@ type ClusterSettings struct {
 	Tolerance   float64
 	SnapshotAge time.Duration // older discoveries make no plan
 	Policy      Policy
-	Heartbeat   string // schema.table of pt-heartbeat, empty: none
+	Heartbeat   topology.Heartbeat
 	Bounds      Bounds
 	Plugins     PluginPlan // those that take part in every plan
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +12,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"mysql-recycler/bot/slack"
 	"mysql-recycler/configs"
-	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/plugin"
 	"mysql-recycler/storage"
 )
@@ -32,8 +29,8 @@ const (
 func doctorCommand() *cobra.Command {
 	var path string
 	c := &cobra.Command{
-		Use: "doctor", Short: "Check configuration, storage, chat, plugins, every server and the clock", Args: cobra.NoArgs,
-		Long: "Prints one line per check, with the next step where something is wrong, and changes nothing.\nReads every configured server: version, rights and clock. Exit code 1 when a check failed,\n2 when the configuration is wrong.",
+		Use: "doctor", Short: "Check configuration, storage, chat, plugins, sources of truth, every server and the clock", Args: cobra.NoArgs,
+		Long: "Prints one line per check, with the next step where something is wrong, and changes nothing.\nReads every configured server: version, rights, clock and heartbeat. Exit code 1 when a check failed,\n2 when the configuration is wrong.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, t, err := load(path)
 			if err != nil {
@@ -44,6 +41,7 @@ func doctorCommand() *cobra.Command {
 			d.storage(c.Context(), cfg, path)
 			d.chat(c.Context(), cfg)
 			d.plugins(c.Context(), cfg)
+			d.external(c.Context(), t)
 			d.servers(c.Context(), t)
 			if d.failed > 0 {
 				return fmt.Errorf("%d of %d checks failed", d.failed, d.checks)
@@ -200,114 +198,6 @@ func (d *doctor) chat(ctx context.Context, cfg configs.Config) {
 		}
 		d.line(good, "channel "+ch.ID, "#"+ch.Name, "")
 	}
-}
-
-// servers looks at every configured host, several at once, and prints them in order.
-func (d *doctor) servers(ctx context.Context, t *targets) {
-	type place struct {
-		cluster configs.Cluster
-		host    dbconn.Host
-		told    []func()
-	}
-	var places []*place
-	for _, cl := range t.config.Clusters {
-		for _, h := range t.Access(cl.Name).Hosts {
-			places = append(places, &place{cluster: cl, host: h})
-		}
-	}
-	var g errgroup.Group
-	g.SetLimit(doctorHosts)
-	for _, p := range places {
-		g.Go(func() error {
-			ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
-			defer cancel()
-			p.told = d.server(ctx, t.Access(p.cluster.Name), p.host)
-			return nil
-		})
-	}
-	_ = g.Wait() // every look tells its own trouble
-	for _, p := range places {
-		for _, tell := range p.told {
-			tell()
-		}
-	}
-}
-
-// server looks at one host and answers what is to be printed.
-func (d *doctor) server(ctx context.Context, a *dbconn.Access, h dbconn.Host) (told []func()) {
-	say := func(f func()) { told = append(told, f) }
-	s, err := a.Open(ctx, h.Addr)
-	if err != nil {
-		say(func() { d.fail(h.Name, err) })
-		return told
-	}
-	defer func() { _ = s.Close() }() // read only; a failed close loses nothing
-	say(func() { d.line(good, h.Name, s.Version.String(), "") })
-	missing, account, err := missingRights(ctx, s, len(d.set.Of(plugin.Executor, a.Cluster)) > 0)
-	switch {
-	case err != nil:
-		say(func() { d.fail(h.Name+" rights", err) })
-	case len(missing) > 0:
-		say(func() {
-			d.line(bad, h.Name+" rights", lacks(missing), strings.Join(dbconn.GrantSQL(account, missing), ";\n")+";")
-		})
-	default:
-		say(func() { d.line(good, h.Name+" rights", account+" may do all it needs to", "") })
-	}
-	if skew, err := skewOf(ctx, s); err != nil {
-		say(func() { d.fail(h.Name+" clock", err) })
-	} else if skew > clockSkew || skew < -clockSkew {
-		say(func() {
-			d.line(warn, h.Name+" clock", fmt.Sprintf("%s away from this machine", skew.Round(time.Second)), "Check NTP on both.")
-		})
-	}
-	return told
-}
-
-// missingRights are what the account lacks for discovering and rebuilding on a server, and for looking
-// after executors.
-func missingRights(ctx context.Context, s *dbconn.Server, executors bool) ([]dbconn.Right, string, error) {
-	var account string
-	if err := s.QueryRowContext(ctx, "SELECT CURRENT_USER()").Scan(&account); err != nil {
-		return nil, "", fmt.Errorf("ask who we are: %w", err)
-	}
-	grants, err := dbconn.ReadGrants(ctx, s)
-	if err != nil {
-		return nil, account, err
-	}
-	need := dbconn.Need{Discover: true, Rebuild: true}
-	if s.Version.Dialect().SuperReadOnly {
-		var on sql.NullBool
-		if err := s.QueryRowContext(ctx, "SELECT @@global.super_read_only").Scan(&on); err != nil {
-			return nil, account, fmt.Errorf("read super_read_only: %w", err)
-		}
-		need.SuperReadOnly = on.Bool
-	}
-	rights := dbconn.Rights(s.Version, need)
-	if executors {
-		rights = append(rights, dbconn.ExecutorRights(s.Version, "")...)
-	}
-	return grants.Missing(rights), account, nil
-}
-
-// lacks names missing rights with what they are for.
-func lacks(rights []dbconn.Right) string {
-	var out []string
-	for _, r := range rights {
-		out = append(out, r.AnyOf[0]+" (to "+r.Why+")")
-	}
-	return "missing " + strings.Join(out, ", ")
-}
-
-// skewOf is how far a server's clock is ahead of this machine's.
-func skewOf(ctx context.Context, s *dbconn.Server) (time.Duration, error) {
-	var unix float64
-	before := time.Now()
-	if err := s.QueryRowContext(ctx, "SELECT UNIX_TIMESTAMP(NOW(6))").Scan(&unix); err != nil {
-		return 0, fmt.Errorf("read the clock: %w", err)
-	}
-	middle := before.Add(time.Since(before) / 2)
-	return time.UnixMicro(int64(unix * 1e6)).Sub(middle), nil
 }
 
 // storageThere reports whether the database can exist already: a file that is not there yet is

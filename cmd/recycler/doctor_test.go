@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +58,42 @@ clusters:
 	for _, want := range []string{"db-1", "db-2", "MariaDB 10", "#db-ops", "not made yet", "checks passed"} {
 		require.Contains(t, out, want)
 	}
+
+	require.Regexp(t, "(?m)^ok    db-2 clock +within 5s of this machine$", out)
+
+	// An account that is limited to some schemas, whose cluster counts rows; the source of truth and
+	// the heartbeat are looked at too.
+	truth := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"role":"primary"}`)) }))
+	t.Cleanup(truth.Close)
+	exec := func(sql string) {
+		t.Helper()
+		require.NoError(t, c.Nodes[0].Exec(t.Context(), sql))
+		require.NoError(t, c.WaitReplicated(t.Context()))
+	}
+	exec("CREATE DATABASE shop_a; CREATE DATABASE other; CREATE DATABASE percona;" +
+		" CREATE TABLE percona.heartbeat (ts VARCHAR(26), server_id INT UNSIGNED PRIMARY KEY); INSERT INTO percona.heartbeat VALUES (UTC_TIMESTAMP(6), 77)")
+	exec("REVOKE ALTER, SELECT, REPLICATION SLAVE ADMIN ON *.* FROM recycler@'%'; GRANT ALTER, SELECT ON `shop\\_%`.* TO recycler@'%';" +
+		" GRANT SELECT ON percona.* TO recycler@'%'; GRANT SELECT ON mysql.innodb_index_stats TO recycler@'%'; GRANT SELECT ON mysql.innodb_table_stats TO recycler@'%'")
+	write("C0DBOPS", "    heartbeat_table: percona.heartbeat\n    heartbeat_utc: true\n    external: {url: \""+truth.URL+"/{name}\", json_path: role}")
+	code, out = doctor()
+	require.Zero(t, code, out)
+	require.Regexp(t, "(?m)^ok    db-2 rights +recycler@% may do all it needs to in shop_a$", out)
+	require.Regexp(t, "(?m)^ok    db-2 heartbeat +the newest is \\d+s old$", out)
+	require.Regexp(t, `(?m)^ok    source of truth db +answers "primary" about db-1$`, out)
+	exec("UPDATE percona.heartbeat SET ts = UTC_TIMESTAMP(6) + INTERVAL 8 HOUR")
+	write("C0DBOPS", "    heartbeat_table: percona.heartbeat\n    heartbeat_utc: true\n    rebuild: {check_rows: true}\n    external: {url: \""+truth.URL+"/{name}\", json_path: data.role}")
+	code, out = doctor()
+	require.Equal(t, 1, code, out)
+	require.Contains(t, out, "missing REPLICATION SLAVE ADMIN (to stop the applier during a rebuild)")
+	require.Regexp(t, "(?m)^FAIL  db-2 heartbeat +the heartbeat of server_id 77 lies in the future", out)
+	require.Regexp(t, "(?m)^FAIL  source of truth db +the answer has nothing at data.role$", out)
+
+	// A role that hides its rights, as on RDS, may give what is not seen.
+	exec("CREATE ROLE rds_superuser_role; GRANT rds_superuser_role TO recycler@'%'")
+	_, out = doctor()
+	require.Regexp(t, "(?m)^warn  db-1 rights +recycler@% has a role whose rights the server does not show; not seen: missing REPLICATION SLAVE ADMIN", out)
+	exec("DROP ROLE rds_superuser_role")
+	exec("GRANT ALTER, SELECT, REPLICATION SLAVE ADMIN ON *.* TO recycler@'%'; REVOKE ALTER, SELECT ON `shop\\_%`.* FROM recycler@'%'")
 
 	require.NoError(t, c.Nodes[0].Exec(t.Context(), "REVOKE ALTER, BINLOG ADMIN ON *.* FROM recycler@'%'"))
 	require.NoError(t, c.WaitReplicated(t.Context()))

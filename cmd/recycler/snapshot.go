@@ -135,12 +135,7 @@ func (c *current) timing() approvals.Timing {
 func guardsOf(c configs.Config, refusals *guard.Cache, plugins *plugin.Set) map[string]*guard.Guard {
 	by := map[string]*guard.Guard{}
 	for _, cl := range c.Clusters {
-		x := cl.External
-		e := guard.ExternalConfig{URL: x.URL, Path: x.JSONPath, Replica: x.Replica, Timeout: x.Timeout, Retries: x.Retries}
-		if token := x.Token.Reveal(); token != "" {
-			e.Header = map[string]string{"Authorization": "Bearer " + token}
-		}
-		by[cl.Name] = guard.Default(e, plugins.Validators(cl.Name)...).Remember(refusals)
+		by[cl.Name] = guard.Default(externalOf(cl.External), plugins.Validators(cl.Name)...).Remember(refusals)
 	}
 	return by
 }

@@ -13,6 +13,7 @@ import (
 	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/rebuild"
 	"mysql-recycler/engine/throttle"
+	"mysql-recycler/engine/topology"
 )
 
 // targets are the configured clusters as the engine sees them. It is built once per configuration
@@ -110,7 +111,8 @@ func (t *targets) settings(cl configs.Cluster) engine.ClusterSettings {
 	return engine.ClusterSettings{
 		Environment: cl.Environment, Region: cl.Region, Mode: rebuild.Mode(r.Mode), LockWait: r.LockWait,
 		Parallel: r.Parallel, MinServing: r.MinServing, MinGain: int64(r.MinGain), MinShare: r.MinShare,
-		Tolerance: r.Tolerance, SnapshotAge: t.config.Engine.SnapshotMaxAge, Heartbeat: cl.HeartbeatTable,
+		Tolerance: r.Tolerance, SnapshotAge: t.config.Engine.SnapshotMaxAge,
+		Heartbeat: topology.Heartbeat{Table: cl.HeartbeatTable, UTC: cl.HeartbeatUTC},
 		Limits: throttle.Limits{
 			MaxLag: l.MaxLag, CriticalLag: l.CriticalLag, ThreadsRunning: l.ThreadsRunning,
 			HistoryLength: l.HistoryLength, LongTrx: l.LongTrx, DiskFree: int64(l.DiskFree),

@@ -104,6 +104,11 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 // identify asks a fresh connection who answered, and compares.
 func (c *connector) identify(ctx context.Context, conn driver.Conn) error {
 	facts, err := driverFacts(ctx, conn)
+	if Code(err) != 0 {
+		if relay, ok := relayFacts(c.server.Addr, driverAll(ctx, conn, relaySQL)); ok {
+			facts, err = relay, nil
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -127,20 +132,35 @@ func (c *connector) identify(ctx context.Context, conn driver.Conn) error {
 
 // driverFacts runs FactsSQL on a connection that database/sql does not own yet.
 func driverFacts(ctx context.Context, conn driver.Conn) (Facts, error) {
+	answer := driverAsk(ctx, conn, FactsSQL)
+	if answer.Err != nil {
+		return nil, fmt.Errorf("ask the server what it is: %w", answer.Err)
+	}
+	return FactsOf(answer.Rows), nil
+}
+
+// driverAll runs statements one after the other.
+func driverAll(ctx context.Context, conn driver.Conn, statements []string) []Answer {
+	out := make([]Answer, len(statements))
+	for n, sql := range statements {
+		out[n] = driverAsk(ctx, conn, sql)
+	}
+	return out
+}
+
+// driverAsk runs one statement on a connection that database/sql does not own.
+func driverAsk(ctx context.Context, conn driver.Conn, statement string) Answer {
 	q, ok := conn.(driver.QueryerContext)
 	if !ok {
-		return nil, errors.New("ask the server what it is: the driver cannot query")
+		return Answer{Err: errors.New("the driver cannot query")}
 	}
-	rows, err := q.QueryContext(ctx, FactsSQL, nil)
+	rows, err := q.QueryContext(ctx, statement, nil)
 	if err != nil {
-		return nil, fmt.Errorf("ask the server what it is: %w", err)
+		return Answer{Err: err}
 	}
 	defer func() { _ = rows.Close() }()
-	answers, err := driverRows(rows)
-	if err != nil {
-		return nil, fmt.Errorf("ask the server what it is: %w", err)
-	}
-	return FactsOf(answers), nil
+	all, err := driverRows(rows)
+	return Answer{Rows: all, Err: err}
 }
 
 // driverRows reads the current result set of a connection that database/sql does not own. Discovery

@@ -53,6 +53,9 @@ func (v Version) Dialect() Dialect {
 	if v.Flavor == MariaDB {
 		return mariaDialect()
 	}
+	if v.Flavor == MaxScale {
+		return Dialect{ShowReplicas: "SHOW SLAVE HOSTS", ShowStatus: "SHOW SLAVE STATUS", Columns: oldColumns}
+	}
 	d := Dialect{
 		ShowReplicas: "SHOW SLAVE HOSTS", ShowStatus: "SHOW SLAVE STATUS",
 		ShowBinlogStatus: "SHOW MASTER STATUS", ShowBinlogs: "SHOW BINARY LOGS",

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 
 	"github.com/go-sql-driver/mysql"
@@ -98,6 +99,9 @@ func (e *ConnectError) Words() string {
 	case ClassIdentity:
 		return "answers as another server than before"
 	}
+	if code := Code(e.Err); code != 0 {
+		return fmt.Sprintf("answers with error %d", code)
+	}
 	return "cannot be reached"
 }
 
@@ -134,6 +138,10 @@ func connectError(name string, addr Addr, err error) error {
 	return &ConnectError{Name: name, Addr: addr, Class: classify(err), Err: err}
 }
 
+// authCodes refuse an account or a host: access denied in its forms, no such database for it, the
+// host, the way to log in, a password that expired, an account that is locked.
+var authCodes = []uint16{1044, 1045, 1129, 1130, 1142, 1227, 1251, 1275, 1524, 1698, 1820, 1862, 3118, 3878, 4151}
+
 // classify tells the class of a connection error.
 func classify(err error) Class {
 	var dns *net.DNSError
@@ -147,8 +155,10 @@ func classify(err error) Class {
 		return ClassBusy
 	case code == 1053: // ER_SERVER_SHUTDOWN
 		return ClassLost
-	case code != 0:
+	case slices.Contains(authCodes, code):
 		return ClassAuth
+	case code != 0:
+		return ClassOther // it answers, but not what we asked
 	case errors.As(err, &dns):
 		return ClassDNS
 	case errors.Is(err, syscall.ECONNREFUSED):

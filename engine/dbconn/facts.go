@@ -16,7 +16,7 @@ const FactsSQL = `SHOW GLOBAL VARIABLES WHERE Variable_name IN (` +
 	`'version','server_uuid','server_id','hostname','port','datadir',` +
 	`'read_only','super_read_only','log_bin','log_slave_updates','log_replica_updates',` +
 	`'gtid_mode','gtid_strict_mode','gtid_domain_id','performance_schema',` +
-	`'wsrep_on','group_replication_group_name','aurora_version','maxscale_version')`
+	`'wsrep_on','wsrep_provider','group_replication_group_name','aurora_version','maxscale_version')`
 
 // Facts are the answers to FactsSQL by lower-case variable name. A variable the server does not
 // have is missing.
@@ -71,6 +71,33 @@ func (f Facts) ServerID() uint32 {
 		return 0
 	}
 	return uint32(n)
+}
+
+// Relay reports whether the server is a binlog server.
+func (f Facts) Relay() bool {
+	return f.Has("maxscale_version") || strings.Contains(strings.ToLower(f["version"]), "maxscale")
+}
+
+// relaySQL are what a binlog server answers, each alone: the first says that it is one, the others are
+// what every replica asks its source. FactsSQL is a syntax error to it.
+var relaySQL = []string{"SHOW VARIABLES LIKE 'maxscale%'", "SELECT @@GLOBAL.SERVER_ID AS id", "SELECT @@GLOBAL.SERVER_UUID AS uuid"}
+
+// relayFacts are the facts of a binlog server by its answers to relaySQL; false if it is none. Who it
+// is follows from its address when it does not say.
+func relayFacts(a Addr, answers []Answer) (Facts, bool) {
+	f := FactsOf(answers[0].Rows)
+	if !f.Relay() {
+		return nil, false
+	}
+	f["version"] = f["maxscale_version"] + "-maxscale"
+	f["hostname"], f["port"], f["datadir"], f["server_id"] = a.canonical().Host, strconv.Itoa(a.canonical().Port), "none", "0"
+	for _, r := range answers[1].Rows {
+		f["server_id"] = r.Text("id")
+	}
+	for _, r := range answers[2].Rows {
+		f["server_uuid"] = r.Text("uuid")
+	}
+	return f, true
 }
 
 // Identity is a server's own name for itself: @@server_uuid on MySQL; on MariaDB, which has

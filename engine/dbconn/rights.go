@@ -12,6 +12,14 @@ type Right struct {
 	Why   string   // what it is for, to stand behind "needed to"
 }
 
+// String is the right as a person names it: "SELECT on performance_schema".
+func (r Right) String() string {
+	if r.On == "" || r.On == "*.*" {
+		return r.AnyOf[0]
+	}
+	return r.AnyOf[0] + " on " + strings.TrimSuffix(r.On, ".*")
+}
+
 // Need says which operations rights are asked for.
 type Need struct {
 	Discover      bool     // read the topology
@@ -32,7 +40,7 @@ func Rights(v Version, n Need) []Right {
 		case maria:
 			global(why, ma...)
 		case dynamic:
-			global(why, append(my8, "SUPER")...)
+			global(why, my8...)
 		default:
 			global(why, my5...)
 		}
@@ -40,7 +48,7 @@ func Rights(v Version, n Need) []Right {
 	one := func(p ...string) []string { return p }
 	if n.Discover || n.Rebuild {
 		pick("list the replicas of a server", one("REPLICATION SLAVE"), one("REPLICATION SLAVE"), one("REPLICATION MASTER ADMIN"))
-		pick("read the replication status", one("REPLICATION CLIENT", "SUPER"), one("REPLICATION CLIENT"), one("SLAVE MONITOR", "SUPER"))
+		pick("read the replication status", one("REPLICATION CLIENT", "SUPER"), one("REPLICATION CLIENT", "SUPER"), one("SLAVE MONITOR", "SUPER"))
 		if maria {
 			global("read the binary log position", "BINLOG MONITOR", "SUPER")
 		}
@@ -52,15 +60,19 @@ func Rights(v Version, n Need) []Right {
 	if !n.Rebuild {
 		return out
 	}
-	pick("keep a rebuild out of the binary log", one("SUPER"), one("SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN"), one("BINLOG ADMIN", "SUPER"))
-	pick("rebuild on a server that is read_only", one("SUPER"), one("CONNECTION_ADMIN"), one("READ ONLY ADMIN"))
+	pick("keep a rebuild out of the binary log", one("SUPER"), one("SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "SUPER"), one("BINLOG ADMIN", "SUPER"))
+	readOnly := one("READ ONLY ADMIN")
+	if !v.AtLeast(10, 11, 0) { // split off from SUPER there
+		readOnly = one("READ ONLY ADMIN", "SUPER")
+	}
+	pick("rebuild on a server that is read_only", one("SUPER"), one("CONNECTION_ADMIN", "SUPER"), readOnly)
 	if n.SuperReadOnly && !maria {
-		pick("lift super_read_only for a rebuild and put it back", one("SUPER"), one("SYSTEM_VARIABLES_ADMIN"), nil)
+		pick("lift super_read_only for a rebuild and put it back", one("SUPER"), one("SYSTEM_VARIABLES_ADMIN", "SUPER"), nil)
 	}
 	if n.StopSQL {
-		pick("stop the applier during a rebuild", one("SUPER"), one("REPLICATION_SLAVE_ADMIN"), one("REPLICATION SLAVE ADMIN", "SUPER"))
+		pick("stop the applier during a rebuild", one("SUPER"), one("REPLICATION_SLAVE_ADMIN", "SUPER"), one("REPLICATION SLAVE ADMIN", "SUPER"))
 	}
-	return append(out, tableRights(v, n)...)
+	return append(out, tableRights(n)...)
 }
 
 // ExecutorRights are what the account needs beside its own where an executor rebuilds tables: it
@@ -81,7 +93,7 @@ func ExecutorRights(v Version, schema string) []Right {
 }
 
 // tableRights are the rights on the tables themselves and on the server's statistics of them.
-func tableRights(v Version, n Need) []Right {
+func tableRights(n Need) []Right {
 	var out []Right
 	schemas := n.Schemas
 	if len(schemas) == 0 {
@@ -100,9 +112,6 @@ func tableRights(v Version, n Need) []Right {
 		for _, table := range []string{"innodb_index_stats", "innodb_table_stats"} {
 			out = append(out, Right{AnyOf: []string{"SELECT"}, On: "mysql." + table, Why: "read the statistics for the prediction"})
 		}
-	}
-	if v.Flavor == MySQL && v.AtLeast(5, 7, 0) {
-		out = append(out, Right{AnyOf: []string{"UPDATE"}, On: "performance_schema.setup_consumers", Why: "see the progress of a rebuild"})
 	}
 	return out
 }

@@ -58,6 +58,49 @@ func rights(t *testing.T, c *mysqltest.Cluster, a *dbconn.Access, srv *dbconn.Se
 	require.NoError(t, root.Exec(ctx, "SET GLOBAL read_only=0"))
 }
 
+// SUPER stands for what it really stands for, on real servers: it lists no replicas, and lifts no
+// read_only where that was split off.
+func TestSuperIsNotEverything(t *testing.T) {
+	t.Parallel()
+	for _, o := range mysqltest.Matrix(mysqltest.MySQL, mysqltest.MariaDB, mysqltest.MySQL56) {
+		t.Run(string(o.Flavor), func(t *testing.T) {
+			c, a := start(t, o)
+			ctx := t.Context()
+			require.NoError(t, c.Nodes[0].CreateUser(ctx, "super", "x", "SUPER ON *.*"))
+			as := *a
+			as.User, as.Password = "super", func() (string, error) { return "x", nil }
+			srv := open(t, &as, 0)
+			sess, err := srv.Session(ctx)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, sess.Close()) }()
+			g, err := dbconn.ReadGrants(ctx, srv)
+			require.NoError(t, err)
+			d := srv.Version.Dialect()
+			lacks := map[string]bool{}
+			for _, r := range g.Missing(dbconn.Rights(srv.Version, dbconn.Need{Discover: true, Rebuild: true, StopSQL: true, SuperReadOnly: true})) {
+				lacks[r.Why] = true
+			}
+			for why, sql := range map[string]string{
+				"list the replicas of a server":         d.ShowReplicas,
+				"read the replication status":           d.ShowStatus,
+				"keep a rebuild out of the binary log":  "SET SESSION sql_log_bin=0",
+				"rebuild on a server that is read_only": "SET GLOBAL read_only=@@global.read_only", // the same right, without a table
+				"stop the applier during a rebuild":     d.StopSQL,
+			} {
+				_, err := sess.ExecContext(ctx, sql)
+				require.Equal(t, lacks[why], err != nil, "%s: %v", why, err)
+			}
+		})
+	}
+	old, err := dbconn.ParseVersion("10.6.21-MariaDB")
+	require.NoError(t, err)
+	for _, r := range dbconn.Rights(old, dbconn.Need{Rebuild: true}) {
+		if r.Why == "rebuild on a server that is read_only" {
+			require.Contains(t, r.AnyOf, "SUPER", "before 10.11 SUPER was enough")
+		}
+	}
+}
+
 // Rights through roles, wildcards and partial revokes, on real servers.
 func TestRightsThroughRoles(t *testing.T) {
 	t.Parallel()

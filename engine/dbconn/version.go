@@ -1,6 +1,7 @@
 package dbconn
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,6 +15,9 @@ type Flavor string
 const (
 	MySQL   Flavor = "mysql"
 	MariaDB Flavor = "mariadb"
+
+	// MaxScale is a binlog server: it relays a binary log, answers a few statements and holds no data.
+	MaxScale Flavor = "maxscale"
 )
 
 // Version is what a server says of itself in @@version.
@@ -33,6 +37,9 @@ func ParseVersion(raw string) (Version, error) {
 	if strings.Contains(strings.ToLower(raw), "mariadb") {
 		v.Flavor = MariaDB
 		text = strings.TrimPrefix(text, "5.5.5-")
+	}
+	if strings.Contains(strings.ToLower(raw), "maxscale") {
+		v.Flavor = MaxScale
 	}
 	end := strings.IndexFunc(text, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
 	if end >= 0 {
@@ -60,11 +67,8 @@ func (v Version) String() string {
 	if v.Raw == "" && v.Major == 0 {
 		return "unknown version"
 	}
-	name := "MySQL"
-	if v.Flavor == MariaDB {
-		name = "MariaDB"
-	}
-	return fmt.Sprintf("%s %d.%d.%d", name, v.Major, v.Minor, v.Patch)
+	name := map[Flavor]string{MariaDB: "MariaDB", MaxScale: "MaxScale"}[v.Flavor]
+	return fmt.Sprintf("%s %d.%d.%d", cmp.Or(name, "MySQL"), v.Major, v.Minor, v.Patch)
 }
 
 // AtLeast reports whether the version is major.minor.patch or newer. It compares numbers only;

@@ -62,7 +62,12 @@ func (v *Visit) Close() error {
 // Ask runs reading statements and returns one answer each, in order; an error of one does not stop
 // the others. They travel in one packet. A server stops at the first that fails, so the rest is
 // sent again from there: one round trip more per failing statement.
+//
+// A binlog server takes one statement at a time.
 func (v *Visit) Ask(ctx context.Context, statements []string) []Answer {
+	if v.Facts.Relay() {
+		return driverAll(ctx, v.conn, statements)
+	}
 	answers := make([]Answer, 0, len(statements))
 	for len(answers) < len(statements) {
 		got, err := v.once(ctx, statements[len(answers):])

@@ -23,7 +23,8 @@
 //
 // # Failure behaviour
 //
-// Fail closed: an error, a timeout, a panic or missing evidence is a refusal with its reason. A
+// Fail closed: an error, a timeout, a panic or missing evidence is a refusal with its reason. One look
+// before a statement takes 5 s at most, and 5 s for those who are asked elsewhere. A
 // verdict about a snapshot (Subject.Fresh false) can refuse and never allows. The validators judge
 // the Subject alone and do no I/O, except the external one; so a snapshot, a fresh read and a test
 // go through the same code.

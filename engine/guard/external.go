@@ -46,7 +46,7 @@ type ExternalConfig struct {
 	Replica  []string          // role: the values that mean a replica, compared without case; all else refuses
 	Header   map[string]string // sent along, for instance Authorization
 	Timeout  time.Duration     // of one request; 1 s if zero
-	Retries  int               // further attempts after trouble
+	Retries  int               // further attempts after trouble; all together within AskTimeout
 	Remember time.Duration     // how long a refusal is given again without asking; acceptance never is
 	Client   *http.Client      // nil: a client of its own
 	Now      func() time.Time  // nil: time.Now
@@ -61,7 +61,9 @@ type external struct {
 var _ Validator = (*external)(nil)
 
 // NewExternal returns the validator for an external source of truth.
-func NewExternal(c ExternalConfig) Validator {
+func NewExternal(c ExternalConfig) Validator { return newExternal(c) }
+
+func newExternal(c ExternalConfig) *external {
 	if c.Timeout <= 0 {
 		c.Timeout = time.Second
 	}
@@ -77,13 +79,31 @@ func NewExternal(c ExternalConfig) Validator {
 	return &external{c: c, refusals: memory[string]{keep: c.Remember, now: c.Now}}
 }
 
+// Try asks about one host of a cluster once, without judging: what the source says, in words.
+func (c ExternalConfig) Try(ctx context.Context, cluster string, h dbconn.Host) (string, error) {
+	v := newExternal(c)
+	ctx, cancel := context.WithTimeout(ctx, AskTimeout)
+	defer cancel()
+	body, err := v.ask(ctx, v.address(Subject{Instance: topology.Instance{Name: h.Name, Addr: h.Addr}, Topology: topology.Topology{Cluster: cluster}}))
+	if err != nil {
+		return "", err
+	}
+	value, ok := body.at(v.c.Path)
+	if !ok || value == "" {
+		return "", fmt.Errorf("the answer has nothing at %s", v.c.Path)
+	}
+	return value, nil
+}
+
 // Name implements Validator.
 func (*external) Name() string { return "external" }
 
 // Judge implements Validator.
 func (v *external) Judge(ctx context.Context, s Subject) Finding {
 	at := v.address(s)
-	if kept := v.refusals.get(at); len(kept) > 0 {
+	// One URL can answer about many servers, as orchestrator's does; what it refused is one server.
+	key := at + " " + string(s.Instance.Identity)
+	if kept := v.refusals.get(key); len(kept) > 0 {
 		return kept[0]
 	}
 	body, err := v.ask(ctx, at)
@@ -95,7 +115,7 @@ func (v *external) Judge(ctx context.Context, s Subject) Finding {
 		f = v.judgePrimary(s, body)
 	}
 	f.At = v.c.Now()
-	v.refusals.put(at, f)
+	v.refusals.put(key, f)
 	return f
 }
 
@@ -111,7 +131,7 @@ func (v *external) judgeRole(s Subject, body answer) Finding {
 	case s.primaryAllowed():
 		return s.accept(v, fmt.Sprintf("%s is %q for the external source of truth, which the cluster's policy allows", s.name(), value), evidence)
 	}
-	return s.refuse(v, fmt.Sprintf("%s is %q for the external source of truth", s.name(), value), evidence)
+	return s.promoted(v, fmt.Sprintf("%s is %q for the external source of truth", s.name(), value), evidence)
 }
 
 // judgePrimary refuses the server that is named as the primary, and every server while the name
@@ -133,7 +153,7 @@ func (v *external) judgePrimary(s Subject, body answer) Finding {
 	case named.Identity == s.Instance.Identity && s.primaryAllowed():
 		return s.accept(v, fmt.Sprintf("%s is the primary for the external source of truth, which the cluster's policy allows", s.name()), evidence)
 	case named.Identity == s.Instance.Identity:
-		return s.refuse(v, fmt.Sprintf("%s is the primary for the external source of truth", s.name()), evidence)
+		return s.promoted(v, fmt.Sprintf("%s is the primary for the external source of truth", s.name()), evidence)
 	case named.Role != topology.RolePrimary:
 		return s.refuse(v, fmt.Sprintf("the external source of truth names %s as primary, the topology says it is %s", named.Name, article(named.Role)), evidence)
 	}

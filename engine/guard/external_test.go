@@ -127,6 +127,21 @@ func TestExternalInventory(t *testing.T) {
 	require.True(t, ask().Unknown)
 }
 
+// What is remembered of one server refuses no other, even where one URL answers for all of them.
+func TestExternalRemembersByServer(t *testing.T) {
+	t.Parallel()
+	tr := newTruth(t)
+	tr.say(`{"Key":{"Hostname":"10.0.0.1","Port":3306}}`)
+	g := guard.New(guard.NewExternal(guard.ExternalConfig{URL: tr.URL + "/api/master/{cluster}", Answer: guard.AnswerPrimary,
+		Path: "Key.Hostname", PortPath: "Key.Port", Remember: time.Minute}))
+	require.False(t, g.Ask(t.Context(), subject(trio(), "db-prod-1")).Allowed())
+	v := g.Ask(t.Context(), subject(trio(), "db-prod-2"))
+	require.True(t, v.Allowed(), "%v", v.Reasons())
+	tr.say(`{"Key":{"Hostname":"10.0.0.2","Port":3306}}`)
+	require.Equal(t, []string{"db-prod-1 is the primary for the external source of truth"}, g.Ask(t.Context(), subject(trio(), "db-prod-1")).Reasons(), "a refusal is remembered")
+	require.False(t, g.Ask(t.Context(), subject(trio(), "db-prod-2")).Allowed(), "an acceptance is not")
+}
+
 func TestExternalOrchestrator(t *testing.T) {
 	t.Parallel()
 	tr := newTruth(t)

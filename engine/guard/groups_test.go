@@ -96,6 +96,14 @@ func TestGaleraIsRefused(t *testing.T) {
 	require.Eventually(t, func() bool { return status(1, "wsrep_local_state_comment") == "Synced" }, 60*time.Second, 100*time.Millisecond)
 	require.NoError(t, first.CreateRecycler(ctx, testUser, testPass)) // reaches the second member by Galera alone
 	l.refusedAsGroup(t, "galera", "galera")
+
+	// One that left its cluster is still none of ours, whatever it replicates from.
+	require.NoError(t, l.Nodes[1].Exec(ctx, "SET GLOBAL wsrep_cluster_address='gcomm://'; SET GLOBAL wsrep_on=OFF"))
+	srv := l.open(t, 1)
+	i, err := topology.Probe(ctx, srv, srv)
+	require.NoError(t, err)
+	require.Equal(t, "galera", i.Group)
+	require.Equal(t, topology.RoleGroupMember, i.Role)
 }
 
 // A real group of MySQL Group Replication, in single-primary mode.

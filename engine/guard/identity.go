@@ -17,14 +17,14 @@ func (identity) Name() string { return "identity" }
 func (v identity) Judge(_ context.Context, s Subject) Finding {
 	i := s.Instance
 	evidence := s.evidence("identity %s, approved %s", orNone(string(i.Identity)), orNone(string(s.Expect.Identity)))
+	if s.Expect.Identity != "" && i.Identity != "" && i.Identity != s.Expect.Identity {
+		return s.refuse(v, fmt.Sprintf("%s is another server than the one approved", s.name()), evidence)
+	}
 	if len(i.Missing) > 0 {
 		return s.unknown(v, fmt.Sprintf("%s could not be looked at completely: %s", s.name(), strings.Join(i.Missing, "; ")), evidence)
 	}
 	if i.Identity == "" {
 		return s.unknown(v, fmt.Sprintf("%s does not say which server it is", s.name()), evidence)
-	}
-	if s.Expect.Identity != "" && i.Identity != s.Expect.Identity {
-		return s.refuse(v, fmt.Sprintf("%s is another server than the one approved", s.name()), evidence)
 	}
 	if s.Fresh && s.Expect.Identity == "" {
 		return s.unknown(v, fmt.Sprintf("no plan says which server %s has to be", s.name()), evidence)

@@ -45,6 +45,8 @@ type outcome struct {
 	sent      bool
 	ended     time.Time
 	kills     int
+	how       string        // what came of it, in words
+	took      time.Duration // the statement
 	stall     time.Duration // worst round trip of a SELECT 1 beside it: what the machine itself was late by
 }
 
@@ -96,8 +98,10 @@ func (r *race) run(t *testing.T, m moments) outcome {
 		failover.Go(func() error { m.sent(); return nil })
 	}
 	o.sent = true
+	begin := time.Now()
 	_, o.statement = sess.ExecContext(ctx, fmt.Sprintf("ALTER /* %s */ TABLE %s %s", tag, r.table, r.alter))
 	o.ended = time.Now()
+	o.took = o.ended.Sub(begin)
 	require.NoError(t, failover.Wait()) // a promotion planned for later than the end still happens
 	done()
 	require.NoError(t, group.Wait())
@@ -278,15 +282,19 @@ func races(t *testing.T, r *race) {
 	r.demote(t)
 
 	r.during(t, "between guard and statement", func(promote func()) moments { return moments{beforeStatement: promote} })
+	ends := map[string]int{}
 	for k := range raceRounds {
-		wait := time.Duration(rand.Int64N(int64(600 * time.Millisecond)))
+		wait := rand.N(calm.took * 8 / 10) // of what a statement takes here; the last fifth can often not be stopped
 		if k == 0 {
-			wait = 100 * time.Millisecond
+			wait = min(wait, 100*time.Millisecond)
 		}
-		r.during(t, fmt.Sprintf("%s into it", wait.Round(time.Millisecond)), func(promote func()) moments {
+		o := r.during(t, fmt.Sprintf("%s into it", wait.Round(time.Millisecond)), func(promote func()) moments {
 			return moments{sent: func() { time.Sleep(wait); promote() }} // the moment is the point here, not a hope
 		})
+		ends[o.how]++
 	}
+	t.Logf("%s: a statement takes %s; ends of %d promotions: %v", r.l.Nodes[r.n].Name, calm.took.Round(time.Millisecond), raceRounds, ends)
+	require.GreaterOrEqual(t, ends["killed"], raceRounds/4, "promotions met statements that ran, and ended them: %v", ends)
 }
 
 // during runs one rebuild with a promotion in it and holds the promise.
@@ -297,15 +305,15 @@ func (r *race) during(t *testing.T, when string, hooks func(promote func()) mome
 	o := r.run(t, hooks(func() { promoted = r.promote(t) }))
 	require.NoError(t, o.permit)
 	late := o.ended.Sub(promoted)
-	how := "killed"
+	o.how = "killed"
 	switch {
 	case o.statement == nil && o.ended.Before(promoted):
-		how = "over before"
+		o.how = "over before"
 	case o.statement == nil:
-		how = "ended well, the kill came too late or was ignored"
+		o.how = "ended well, the kill came too late or was ignored"
 	}
 	t.Logf("%s %s: %s, %s after the promotion, %d kills, worst round trip %s",
-		r.l.Nodes[r.n].Name, when, how, late.Round(time.Millisecond), o.kills, o.stall.Round(time.Millisecond))
+		r.l.Nodes[r.n].Name, when, o.how, late.Round(time.Millisecond), o.kills, o.stall.Round(time.Millisecond))
 	if o.statement != nil {
 		var refused *guard.Refused
 		require.ErrorAs(t, o.watch, &refused, "the watch said why")

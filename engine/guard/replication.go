@@ -30,7 +30,7 @@ func (v replication) Judge(_ context.Context, s Subject) Finding {
 	for _, l := range s.Instance.Links {
 		switch {
 		case !l.Configured():
-			return s.refuse(v, fmt.Sprintf("%s has a replication channel%s that never read from its source", s.name(), channel(l)),
+			return s.promoted(v, fmt.Sprintf("%s has a replication channel%s that never read from its source", s.name(), channel(l)),
 				s.evidence("source %q with log file %q", l.Source, l.SourceLogFile))
 		case l.IORunning != "Yes" && l.IORunning != "Connecting" && l.IORunning != "Preparing":
 			return s.refuse(v, fmt.Sprintf("%s does not receive from its source%s (receiver stopped)", s.name(), channel(l)),
@@ -42,7 +42,7 @@ func (v replication) Judge(_ context.Context, s Subject) Finding {
 		configured++
 	}
 	if configured == 0 {
-		return s.refuse(v, fmt.Sprintf("%s does not replicate from any server", s.name()), s.evidence("no replication channel"))
+		return s.promoted(v, fmt.Sprintf("%s does not replicate from any server", s.name()), s.evidence("no replication channel"))
 	}
 	return s.accept(v, fmt.Sprintf("%s replicates from %s", s.name(), sourceNames(s)), s.evidence("%d channels configured", configured))
 }

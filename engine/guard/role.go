@@ -16,10 +16,18 @@ func (role) Name() string { return "role" }
 
 // Judge implements Validator.
 func (v role) Judge(_ context.Context, s Subject) Finding {
+	if !s.Instance.Reached {
+		return s.unknown(v, fmt.Sprintf("%s was not reached, so nobody knows its role", s.name()), s.Instance.Unreached)
+	}
 	is := roleNow(s)
 	evidence := s.evidence("role %s, approved %s", is, orNone(string(s.Expect.Role)))
+	if s.Running && is == topology.RoleReplica && s.Expect.Role == topology.RoleIntermediate {
+		is = s.Expect.Role // what it had below left it, which is no reason to end a statement
+	}
 	if s.Expect.Role != "" && is != s.Expect.Role {
-		return s.refuse(v, fmt.Sprintf("%s is %s now; %s was approved", s.name(), article(is), article(s.Expect.Role)), evidence)
+		f := s.refuse(v, fmt.Sprintf("%s is %s now; %s was approved", s.name(), article(is), article(s.Expect.Role)), evidence)
+		f.Promotion = is == topology.RolePrimary || is == topology.RoleIntermediate || is == topology.RoleStandalone
+		return f
 	}
 	switch is {
 	case topology.RoleReplica, topology.RoleIntermediate:
@@ -27,7 +35,7 @@ func (v role) Judge(_ context.Context, s Subject) Finding {
 		if s.primaryAllowed() {
 			break
 		}
-		return s.refuse(v, fmt.Sprintf("%s is the primary of %s", s.name(), orNone(s.Topology.Cluster)), evidence)
+		return s.promoted(v, fmt.Sprintf("%s is the primary of %s", s.name(), orNone(s.Topology.Cluster)), evidence)
 	default:
 		return s.refuse(v, fmt.Sprintf("%s is %s; only replicas are rebuilt", s.name(), article(is)), evidence)
 	}
@@ -35,7 +43,7 @@ func (v role) Judge(_ context.Context, s Subject) Finding {
 		return s.unknown(v, fmt.Sprintf("the topology of %s is known in part only", orNone(s.Topology.Cluster)), partialEvidence(s.Topology))
 	}
 	if name, ok := newReplica(s); ok {
-		return s.refuse(v, fmt.Sprintf("%s has a replica that the topology does not know: %s", s.name(), name), evidence)
+		return s.promoted(v, fmt.Sprintf("%s has a replica that the topology does not know: %s", s.name(), name), evidence)
 	}
 	for _, l := range s.Instance.Links {
 		if i, ok := sourceOf(s, l); (!ok || !i.Reached) && !s.Expect.AllowPartial {
@@ -66,9 +74,6 @@ func article(r topology.Role) string {
 // writable member of a ring is a primary, and a row that was stale then is no replica.
 func roleNow(s Subject) topology.Role {
 	i := s.Instance
-	if !i.Reached {
-		return topology.RoleUnknown
-	}
 	i.Replicas = liveReplicas(i, staleIn(s)...)
 	is := topology.RoleOf(i)
 	if !i.State.ReadOnly && inRing(s) && (is == topology.RoleIntermediate || is == topology.RoleReplica) {
@@ -107,7 +112,7 @@ func staleIn(s Subject) []topology.Downstream {
 func liveReplicas(i topology.Instance, stale ...topology.Downstream) []topology.Downstream {
 	var out []topology.Downstream
 	for _, d := range i.Replicas {
-		if d.Stale || d.From == topology.FromProcesslist || slices.ContainsFunc(stale, func(o topology.Downstream) bool { return sameReplica(o, d) }) {
+		if d.Stale || !d.Registered() || slices.ContainsFunc(stale, func(o topology.Downstream) bool { return sameReplica(o, d) }) {
 			continue
 		}
 		out = append(out, d)

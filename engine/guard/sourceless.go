@@ -36,7 +36,7 @@ func (v sourceless) Judge(_ context.Context, s Subject) Finding {
 	if s.primaryAllowed() {
 		return s.accept(v, sentence+", which the cluster's policy allows", evidence)
 	}
-	return s.refuse(v, sentence, evidence)
+	return s.promoted(v, sentence, evidence)
 }
 
 // count is "1 replica", "2 replicas".

@@ -65,12 +65,20 @@ func (s Subject) unknown(v Validator, sentence, evidence string) Finding {
 	return f
 }
 
+// promoted refuses because the server shows what a promotion makes of a replica.
+func (s Subject) promoted(v Validator, sentence, evidence string) Finding {
+	f := s.refuse(v, sentence, evidence)
+	f.Promotion = true
+	return f
+}
+
 // Finding is one validator's answer.
 type Finding struct {
 	Validator string    `json:"validator"`
 	Refused   bool      `json:"refused"`
-	Unknown   bool      `json:"unknown,omitempty"` // refused because something could not be learned
-	Sentence  string    `json:"sentence"`          // for people: "db-prod-1 accepts writes (read_only=0)"
-	Evidence  string    `json:"evidence"`          // "read_only=0 on db-prod-1, read at 14:02:11"
+	Unknown   bool      `json:"unknown,omitempty"`   // refused because something could not be learned
+	Promotion bool      `json:"promotion,omitempty"` // refused because the server looks like a primary
+	Sentence  string    `json:"sentence"`            // for people: "db-prod-1 accepts writes (read_only=0)"
+	Evidence  string    `json:"evidence"`            // "read_only=0 on db-prod-1, read at 14:02:11"
 	At        time.Time `json:"at"`
 }

@@ -44,7 +44,16 @@ func TestEveryReasonRefuses(t *testing.T) {
 		{"own tagged writes", func(s *guard.Subject) { s.Instance.GTIDExecuted += "," + string(s.Instance.Identity) + ":app:1" }, "db-prod-2 is written to: transactions of its own since 14:02:11"},
 		{"unreadable GTIDs", func(s *guard.Subject) { s.Instance.GTIDExecuted = "garbage" }, "the transactions of db-prod-2 cannot be read"},
 		{"missing right", func(s *guard.Subject) { s.Instance.Missing = []string{"replication status could not be read"} }, "db-prod-2 could not be looked at completely: replication status could not be read"},
-		{"not reached", func(s *guard.Subject) { s.Instance.Reached = false }, "db-prod-2 was not reached, so nobody knows whether it accepts writes"},
+		{"not reached", func(s *guard.Subject) {
+			s.Instance.Reached, s.Instance.Version = false, dbconn.Version{}
+		}, "db-prod-2 was not reached, so nobody knows whether it accepts writes"},
+		{"hangs after its settings", func(s *guard.Subject) { s.Instance.Reached = false }, "db-prod-2 said read_only=1 and then nothing more"},
+		{"hangs after read_only=0", func(s *guard.Subject) {
+			s.Instance.Reached, s.Instance.State.ReadOnly = false, false
+		}, "db-prod-2 accepts writes (read_only=0)"},
+		{"another server that hangs", func(s *guard.Subject) {
+			s.Instance.Reached, s.Instance.Missing, s.Instance.Identity = false, []string{"it hangs"}, "00000003-0000-0000-0000-000000000000"
+		}, "db-prod-2 is another server than the one approved"},
 		{"errant GTID", func(s *guard.Subject) { s.Expect.Replicated = true }, "a replicated rebuild on db-prod-2 would create an errant GTID"},
 		{"MariaDB strict, even if allowed", func(s *guard.Subject) {
 			s.Expect.Replicated, s.Expect.AllowErrant = true, true
@@ -103,6 +112,90 @@ func TestPolicies(t *testing.T) {
 	partial := subject(trio(), "db-prod-2")
 	partial.Topology.Partial, partial.Expect.AllowPartial = true, true
 	require.True(t, g.Ask(t.Context(), partial).Allowed())
+}
+
+// A tool that reads the binary log of a replica makes it an intermediate neither in the walk, whose
+// role a plan freezes, nor here.
+func TestBinlogReaderIsNoReplica(t *testing.T) {
+	t.Parallel()
+	s := subject(trio(), "db-prod-2")
+	s.Instance.Replicas = []topology.Downstream{{Seen: dbconn.Addr{Host: "10.0.0.9"}, From: topology.FromProcesslist}}
+	s.Expect.Role = topology.RoleOf(s.Instance)
+	require.Equal(t, topology.RoleReplica, s.Expect.Role)
+	v := guard.Default(guard.ExternalConfig{}).Ask(t.Context(), s)
+	require.True(t, v.Allowed(), "%v", v.Reasons())
+}
+
+// A verdict says what changed, and only what looks like a primary is called a promotion.
+func TestVerdictSaysWhatChanged(t *testing.T) {
+	t.Parallel()
+	g := guard.Default(guard.ExternalConfig{})
+	for name, row := range map[string]struct {
+		change   func(s *guard.Subject)
+		promoted bool
+		want     string
+	}{
+		"writable":         {func(s *guard.Subject) { s.Instance.State.ReadOnly = false }, true, "db-prod-2 accepts writes (read_only=0)"},
+		"receiver stopped": {func(s *guard.Subject) { s.Instance.Links[0].IORunning = "No" }, false, "db-prod-2 does not receive from its source (receiver stopped)"},
+		"group":            {func(s *guard.Subject) { s.Instance.Group = "galera"; s.Expect.Role = "" }, false, "db-prod-2 is a member of a group (galera); groups are not rebuilt"},
+		"hangs": {func(s *guard.Subject) { s.Instance.Reached, s.Instance.Missing = false, []string{"it hangs"} }, false,
+			"db-prod-2 could not be looked at completely: it hangs"},
+		"a new replica": {func(s *guard.Subject) {
+			s.Instance.Replicas = []topology.Downstream{{ServerID: 3, From: topology.FromReplicas}}
+		}, true, "db-prod-2 is an intermediate now; a replica was approved"},
+	} {
+		s := subject(trio(), "db-prod-2")
+		s.Running = true
+		row.change(&s)
+		v := g.Ask(t.Context(), s)
+		require.Equal(t, row.promoted, v.Promoted(), name)
+		require.Contains(t, v.Changed(), row.want, name)
+	}
+	s := subject(trio(), "db-prod-2")
+	s.Expect.Role, s.Running = topology.RoleIntermediate, true
+	v := g.Ask(t.Context(), s)
+	require.True(t, v.Allowed(), "an intermediate that lost its replica is still one's replica: %v", v.Reasons())
+}
+
+// What the server wrote is said where it can be known, and that it cannot be known elsewhere.
+func TestWritesSaysWhatItKnows(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		change  func(then, now *topology.Instance, e *guard.Expectation)
+		refused bool
+		want    string
+	}{
+		"no GTID, updates logged": {func(_, now *topology.Instance, _ *guard.Expectation) { now.Binlog.Position = 9000 }, false,
+			"whether db-prod-2 wrote anything of its own since 14:02:11 cannot be told: without GTIDs its binary log does not tell its own writes from those of its source"},
+		"no GTID, a quiet log": {func(_, now *topology.Instance, _ *guard.Expectation) { now.State.LogUpdates = false }, false,
+			"db-prod-2 wrote nothing of its own since 14:02:11"},
+		"no GTID, the log moved": {func(_, now *topology.Instance, _ *guard.Expectation) {
+			now.State.LogUpdates, now.Binlog.Position = false, 9000
+		}, true, "db-prod-2 is written to: transactions of its own since 14:02:11"},
+		"no GTID, our own statement": {func(_, now *topology.Instance, e *guard.Expectation) {
+			now.State.LogUpdates, now.Binlog.Position, e.Replicated = false, 9000, true
+		}, false, "db-prod-2 wrote of its own, as the plan does"},
+		"no GTID, rotated": {func(_, now *topology.Instance, _ *guard.Expectation) {
+			now.State.LogUpdates, now.Binlog = false, topology.BinlogPos{File: "bin.000002", Position: 157}
+		}, false, "whether db-prod-2 wrote anything of its own since 14:02:11 cannot be told: without GTIDs, and with its binary log gone on from bin.000001 to bin.000002"},
+		"no binary log": {func(_, now *topology.Instance, _ *guard.Expectation) { now.State.LogBin = false }, false,
+			"whether db-prod-2 wrote anything of its own since 14:02:11 cannot be told: it writes no binary log"},
+	} {
+		topo := trio()
+		then := &topo.Instances[1]
+		then.State.GTIDMode, then.GTIDExecuted, then.Binlog = false, "", topology.BinlogPos{File: "bin.000001", Position: 4711}
+		s := subject(topo, "db-prod-2")
+		row.change(then, &s.Instance, &s.Expect)
+		found := false
+		for _, f := range guard.Default(guard.ExternalConfig{}).Ask(t.Context(), s).Findings {
+			if f.Validator == "writes" {
+				found = true
+				require.Equal(t, row.want, f.Sentence, name)
+				require.Equal(t, row.refused, f.Refused, name)
+			}
+		}
+		require.True(t, found)
+	}
 }
 
 // odd is a validator that does not behave.

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -31,6 +32,31 @@ func (v Verdict) Reasons() []string {
 		}
 	}
 	return out
+}
+
+// Promoted reports whether some refusal says that the server looks like a primary: it takes writes or
+// wrote of its own, has no source, has replicas that are new, or another system calls it one. Other
+// refusals with a cause (another server, a group, a receiver that stopped, a plugin) say what they say.
+func (v Verdict) Promoted() bool {
+	return slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Refused && f.Promotion })
+}
+
+// Changed is what a person reads of why a statement was stopped: the refusals with a cause, or, where
+// there is none, what could not be learned.
+func (v Verdict) Changed() string {
+	var known, unknown []string
+	for _, f := range v.Findings {
+		switch {
+		case f.Refused && !f.Unknown:
+			known = append(known, f.Sentence)
+		case f.Refused:
+			unknown = append(unknown, f.Sentence)
+		}
+	}
+	if len(known) == 0 {
+		known = unknown
+	}
+	return strings.Join(known, "; ")
 }
 
 // Known reports whether some refusal has a cause, beside what could not be learned.

@@ -154,9 +154,15 @@ func TestWatch(t *testing.T) {
 	require.Less(t, took, 10*time.Second, "a blind watch does not go on")
 	require.NoError(t, l.Nodes[1].Continue())
 
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	// Its caller is done: it has looked until then, at least every 500 ms whatever it was told, and ends
+	// at once.
+	ctx, cancel := context.WithTimeout(t.Context(), 1800*time.Millisecond)
 	defer cancel()
-	require.NoError(t, w.g.Watch(ctx, l.open(t, 1), w.topo, w.e, time.Hour), "its caller is done")
+	srv, before := l.open(t, 1), tr.asked.Load()
+	begin := time.Now()
+	require.NoError(t, w.g.Watch(ctx, srv, w.topo, w.e, time.Hour))
+	require.InDelta(t, 1.8, time.Since(begin).Seconds(), 0.4)
+	require.GreaterOrEqual(t, tr.asked.Load()-before, int64(3))
 
 	reasons, took = w.during(t, func() { require.NoError(t, l.Promote(t.Context(), l.Nodes[1])) })
 	require.NotEmpty(t, reasons)

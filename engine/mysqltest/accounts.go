@@ -18,12 +18,10 @@ func MinimalGrants(flavor Flavor, version string) []string {
 		return []string{
 			"PROCESS, REPLICATION CLIENT, REPLICATION SLAVE, SELECT, ALTER ON *.*",
 			"SESSION_VARIABLES_ADMIN, CONNECTION_ADMIN, SYSTEM_VARIABLES_ADMIN, REPLICATION_SLAVE_ADMIN ON *.*",
-			"UPDATE ON performance_schema.setup_consumers",
 		}
 	default:
 		return []string{
 			"SUPER, PROCESS, REPLICATION CLIENT, REPLICATION SLAVE, SELECT, ALTER ON *.*",
-			"UPDATE ON performance_schema.setup_consumers",
 		}
 	}
 }

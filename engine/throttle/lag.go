@@ -2,13 +2,13 @@ package throttle
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/topology"
 )
 
 // checkLag compares the lag of the target and of everything downstream.
@@ -65,26 +65,32 @@ func Lag(ctx context.Context, n Node) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read the replica status of %s: %w", n.Name, err)
 	}
-	var worst time.Duration
-	found := false
+	var sources []dbconn.Row
 	for _, c := range channels {
-		if c.Text(d.Columns.SourceHost) == "" {
-			continue
+		if c.Text(d.Columns.SourceHost) != "" {
+			sources = append(sources, c)
 		}
-		found = true
+	}
+	if len(sources) == 0 {
+		return 0, &errStopped{"it has no replication source"}
+	}
+	beats, err := heartbeats(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	var worst time.Duration
+	for _, c := range sources {
 		lag, err := channelLag(c, d)
+		if err == nil && n.Heartbeat.Table != "" {
+			source, _ := c.Int(d.Columns.SourceID)
+			if lag, err = topology.BeatThrough(beats, n.Server.ServerID, uint32(source), len(sources)); err != nil {
+				err = &errStopped{err.Error()}
+			}
+		}
 		if err != nil {
 			return 0, err
 		}
 		worst = max(worst, lag)
-	}
-	if !found {
-		return 0, &errStopped{"it has no replication source"}
-	}
-	if n.Heartbeat != "" {
-		if worst, err = heartbeat(ctx, n); err != nil {
-			return 0, err
-		}
 	}
 	return max(0, worst-n.Delay), nil
 }
@@ -104,25 +110,16 @@ func channelLag(c dbconn.Row, d dbconn.Dialect) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-// heartbeatSQL is the age of the newest row of pt-heartbeat, by the replica's clock. Its ts is
-// text in UTC when written with --utc and in the writer's time zone otherwise; the documented
-// recommendation is --utc. https://docs.percona.com/percona-toolkit/pt-heartbeat.html
-const heartbeatSQL = "SELECT TIMESTAMPDIFF(MICROSECOND, MAX(ts), UTC_TIMESTAMP(6)) FROM "
-
-// heartbeat is the age of the newest heartbeat that arrived.
-func heartbeat(ctx context.Context, n Node) (time.Duration, error) {
-	schema, table, ok := strings.Cut(n.Heartbeat, ".")
-	if !ok {
-		return 0, &errStopped{"the heartbeat table " + n.Heartbeat + " is not schema.table"}
+// heartbeats reads pt-heartbeat's table, if there is one.
+func heartbeats(ctx context.Context, n Node) ([]topology.Beat, error) {
+	if n.Heartbeat.Table == "" {
+		return nil, nil
 	}
-	var age sql.NullInt64
-	if err := n.Server.QueryRowContext(ctx, heartbeatSQL+dbconn.QuoteName(schema, table)).Scan(&age); err != nil {
-		return 0, fmt.Errorf("read the heartbeat of %s: %w", n.Name, err)
+	beats, err := n.Heartbeat.Read(ctx, n.Server)
+	if err != nil {
+		return nil, fmt.Errorf("look at %s: %w", n.Name, err)
 	}
-	if !age.Valid {
-		return 0, &errStopped{"the heartbeat table is empty"}
-	}
-	return max(0, time.Duration(age.Int64)*time.Microsecond), nil
+	return beats, nil
 }
 
 // words is why a metric could not be read, for people; numbers instead of the server's texts,

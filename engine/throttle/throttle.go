@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/topology"
 )
 
 // Node is a server whose load counts.
@@ -13,9 +14,9 @@ type Node struct {
 	Name    string
 	Replica bool          // its lag must be readable
 	Delay   time.Duration // the delay it keeps on purpose (SQL_Delay), taken off its lag
-	// Heartbeat is the schema.table of pt-heartbeat, written on the primary; empty: the server's
-	// own figure is used. A heartbeat also sees the lag of the servers between.
-	Heartbeat string
+	// Heartbeat is pt-heartbeat's table, written on the primary; none: the server's own figure is
+	// used. A heartbeat also sees the lag of the servers between.
+	Heartbeat topology.Heartbeat
 }
 
 // Table is what is about to be rebuilt, or runs.

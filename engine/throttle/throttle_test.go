@@ -2,6 +2,7 @@ package throttle
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/mysqltest"
+	"mysql-recycler/engine/topology"
 )
 
 // The whole story of a throttle on a real replica, one thing after the other.
@@ -199,7 +201,7 @@ func (e *env) heartbeat(t *testing.T) {
 	require.NoError(t, e.primary.Exec(t.Context(), "CREATE TABLE shop.heartbeat (server_id INT PRIMARY KEY, ts VARCHAR(26) NOT NULL)"))
 	require.NoError(t, e.WaitReplicated(t.Context()))
 	n := e.node()
-	n.Heartbeat = "shop.heartbeat"
+	n.Heartbeat = topology.Heartbeat{Table: "shop.heartbeat", UTC: true}
 	_, err := Lag(t.Context(), n)
 	require.EqualError(t, err, "the heartbeat table is empty")
 	require.NoError(t, e.primary.Exec(t.Context(), "INSERT INTO shop.heartbeat VALUES (1, UTC_TIMESTAMP(6) - INTERVAL 90 SECOND)"))
@@ -207,9 +209,67 @@ func (e *env) heartbeat(t *testing.T) {
 	lag, err := Lag(t.Context(), n)
 	require.NoError(t, err)
 	require.InDelta(t, 90, lag.Seconds(), 10)
-	n.Heartbeat = "shop.nothing"
+
+	// A heartbeat from the future, as a wrong heartbeat_utc makes it east of Greenwich, is not "no lag".
+	require.NoError(t, e.primary.Exec(t.Context(), "UPDATE shop.heartbeat SET ts = UTC_TIMESTAMP(6) + INTERVAL 8 HOUR - INTERVAL 90 SECOND"))
+	require.NoError(t, e.WaitReplicated(t.Context()))
+	v := New(Limits{MaxLag: time.Second}, n, nil, Disks{}).Check(t.Context(), table)
+	require.True(t, v.Throttled)
+	require.Contains(t, v.String(), "replica_lag unknown on "+e.replica.Name+": the heartbeat of server_id 1 lies in the future: heartbeat_utc does not fit")
+
+	n.Heartbeat.Table = "shop.nothing"
 	th := New(Limits{MaxLag: time.Second}, n, nil, Disks{})
 	require.Contains(t, th.Check(t.Context(), table).String(), "(error 1146)")
+}
+
+// Heartbeats of machines east of Greenwich: the same rule for the throttle and for discovery, and a
+// lag of eight hours is eight hours. The server's own time_zone is another one still.
+func TestHeartbeatZones(t *testing.T) {
+	t.Setenv("TZ", "CST-8")
+	c := mysqltest.MustStart(t, mysqltest.Options{Flavor: mysqltest.MariaDB, Shape: "1+1", ServerArgs: []string{"--default-time-zone=-05:00"}})
+	require.NoError(t, c.CreateRecycler(t.Context(), testUser, testPass))
+	require.NoError(t, c.Nodes[0].Exec(t.Context(), "CREATE DATABASE percona; CREATE TABLE percona.heartbeat (ts VARCHAR(26) NOT NULL, server_id INT UNSIGNED NOT NULL PRIMARY KEY)"))
+	e := &env{Cluster: c, primary: c.Nodes[0], replica: c.Nodes[1]}
+	e.srv = e.open(t, e.replica)
+	n := e.node()
+	access := &dbconn.Access{User: testUser, Password: func() (string, error) { return testPass, nil },
+		Hosts: []dbconn.Host{{Name: "replica", Addr: dbconn.Addr{Host: e.replica.Host, Port: e.replica.Port}}}}
+	for _, row := range []struct {
+		name    string
+		zone    time.Duration // of what pt-heartbeat writes
+		utc     bool          // heartbeat_utc
+		age     time.Duration
+		unknown bool
+	}{
+		{"local", 8 * time.Hour, false, time.Second, false},
+		{"local, hours late", 8 * time.Hour, false, 8*time.Hour + time.Second, false},
+		{"utc", 0, true, time.Second, false},
+		{"utc, hours late", 0, true, 8*time.Hour + time.Second, false},
+		{"local, said to be utc", 8 * time.Hour, true, time.Second, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			ts := time.Now().UTC().Add(row.zone - row.age).Format("2006-01-02T15:04:05.000000")
+			require.NoError(t, e.primary.Exec(t.Context(), "REPLACE INTO percona.heartbeat VALUES (?, @@server_id)", ts))
+			require.NoError(t, e.WaitReplicated(t.Context()))
+			n.Heartbeat = topology.Heartbeat{Table: "percona.heartbeat", UTC: row.utc}
+			lag, err := Lag(t.Context(), n)
+			topo, walked := topology.Discover(t.Context(), access, access.Hosts[0].Addr, topology.Options{Heartbeat: n.Heartbeat})
+			require.NoError(t, walked)
+			i, ok := topo.Find("replica")
+			require.True(t, ok)
+			seen, known := i.Lag()
+			require.Equal(t, !row.unknown, known)
+			if row.unknown {
+				require.ErrorContains(t, err, "lies in the future")
+				require.Contains(t, fmt.Sprint(topo.Warnings), "replica: its lag is not known: the heartbeat of server_id")
+				return
+			}
+			require.NoError(t, err)
+			require.InDelta(t, row.age.Seconds(), lag.Seconds(), 10)
+			require.InDelta(t, row.age.Seconds(), seen.Seconds, 10)
+			require.Equal(t, topology.FromHeartbeat, seen.From)
+		})
+	}
 }
 
 // disk: what is needed and what must stay free are added; who should know and fails holds a start

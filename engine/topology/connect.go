@@ -36,7 +36,7 @@ func (t *Topology) settleLink(x *index, of *Instance, l *Link) {
 		return
 	}
 	i := t.Instances[n]
-	if l.SourceServerID != 0 && l.SourceServerID != i.ServerID {
+	if l.SourceServerID != 0 && i.ServerID != 0 && l.SourceServerID != i.ServerID {
 		t.Warnings = append(t.Warnings, fmt.Sprintf("%s replicates from server_id %d at %s, but server_id %d answers there",
 			of.Name, l.SourceServerID, l.Source, i.ServerID))
 		t.Partial = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,6 +27,7 @@ func Discover(ctx context.Context, access *dbconn.Access, seed dbconn.Addr, o Op
 	for _, h := range access.Hosts {
 		w.add(target{candidates: []dbconn.Addr{h.Addr}, from: "configured"})
 	}
+	w.recall(o.Before)
 	if err := w.run(walkCtx); err != nil {
 		return Topology{}, fmt.Errorf("discover from %s: %w", access.NameOf(seed), err)
 	}
@@ -45,10 +47,13 @@ type target struct {
 	identity   dbconn.Identity // empty: not told
 	serverID   uint32          // 0: not told
 	depth      int
+	guesses    []dbconn.Addr   // where it may be if it is at none of the candidates
 	parent     dbconn.Identity // who named it
-	from       string          // why it is visited: "replica of db-prod-1"
-	below      bool            // the replica of whoever named it, not its source
-	consumer   bool            // a dump thread that may be a tool and no server
+	parentID   uint32
+	from       string    // why it is visited: "replica of db-prod-1"
+	below      bool      // the replica of whoever named it, not its source
+	consumer   bool      // a dump thread that may be a tool and no server
+	last       *Instance // as an earlier walk knew it; nil: nobody but this walk names it
 }
 
 // attempt is one address that did not lead to the target.
@@ -70,11 +75,11 @@ type visit struct {
 }
 
 // errOther is the reason of an address at which another server answered than was expected.
-var errOther = errors.New("another server answers there")
+const errOther = reason("another server answers there")
 
 // errClone is the reason of a server that shares its server_uuid with another one: a copied data
 // directory. Neither can be told from the other by anybody, so the second is not taken in.
-var errClone = errors.New("it has the same server_uuid as another server (a copied data directory)")
+const errClone = reason("it has the same server_uuid as another server (a copied data directory)")
 
 // fingerprint tells two servers with one identity apart.
 func fingerprint(f dbconn.Facts) string {
@@ -105,21 +110,32 @@ func (w *walk) run(ctx context.Context) error {
 	}
 }
 
-// visit tries the candidates of a target until one of them is the server meant.
+// visit tries the candidates of a target until one of them is the server meant, then the guesses. A
+// host that does not answer at one port is not asked at others: it would only cost time.
 func (w *walk) visit(ctx context.Context, t target) *visit {
 	v := &visit{target: t}
-	for _, addr := range t.candidates {
-		err := w.visitAt(ctx, addr, v)
+	var silent []string
+	for n, addr := range distinct(slices.Concat(t.candidates, t.guesses)...) {
+		if slices.Contains(silent, addr.Host) {
+			continue
+		}
+		err := w.visitAt(ctx, addr, v, n >= len(t.candidates))
 		if err == nil {
 			return v
 		}
 		v.attempts = append(v.attempts, attempt{addr, err})
+		var connect *dbconn.ConnectError
+		if errors.As(err, &connect) && (connect.Class == dbconn.ClassTimeout || connect.Class == dbconn.ClassDNS) {
+			silent = append(silent, addr.Host)
+		}
 	}
 	return v
 }
 
-// visitAt visits one address within the node timeout.
-func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
+// visitAt visits one address within the node timeout. Where the address is a guess a server_id alone,
+// which other clusters have too, does not make the server the one meant: it must replicate from whoever
+// named it.
+func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit, guess bool) error {
 	until := time.Now().Add(w.o.NodeTimeout)
 	srv, err := w.open(ctx, addr, until)
 	if err != nil {
@@ -127,7 +143,7 @@ func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
 	}
 	defer func() { _ = srv.Close() }() // a read-only visit; nothing is lost with it
 	if (v.target.identity != "" && v.target.identity != srv.Identity) ||
-		(v.target.identity == "" && v.serverID != 0 && v.serverID != srv.ServerID) {
+		(v.target.identity == "" && v.serverID != 0 && srv.ServerID != 0 && v.serverID != srv.ServerID) {
 		return errOther
 	}
 	v.addr, v.identity = addr, srv.Identity
@@ -140,6 +156,9 @@ func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
 		return nil
 	}
 	inst, err := look(ctx, srv, w.o, until)
+	if err == nil && guess && v.target.identity == "" && !slices.ContainsFunc(inst.Links, func(l Link) bool { return l.SourceServerID == v.parentID }) {
+		err = errOther
+	}
 	if err != nil {
 		w.claimed.Delete(srv.Identity)
 		return err
@@ -157,7 +176,11 @@ func look(ctx context.Context, v *dbconn.Visit, o Options, until time.Time) (*In
 		return i, err
 	}
 	asks := questions(v.Facts, i.Version, o)
-	return i, i.learn(asks, v.Ask(ctx, asks.statements()))
+	err := i.learn(asks, v.Ask(ctx, asks.statements()))
+	if len(i.lacks) > 0 && err == nil {
+		i.remedy(v.Ask(ctx, []string{accountSQL}))
+	}
+	return i, err
 }
 
 // Backoff between attempts to open one address: short, because the node timeout bounds them all.

@@ -28,5 +28,5 @@
 //
 // # What it does not do
 //
-// It changes nothing on a server, starts nothing, and keeps nothing between two walks.
+// It changes nothing on a server, starts nothing, and keeps nothing itself between two walks.
 package topology

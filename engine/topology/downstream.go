@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 // a replica without report_host; the dump threads then tell where it is.
 func takeReplicas(d dbconn.Dialect) func(*Instance, []dbconn.Row) {
 	return func(i *Instance, rows []dbconn.Row) {
+		i.listed = true
 		for _, r := range rows {
 			port, _ := r.Int("Port")
 			id, _ := r.Int("Server_Id")
@@ -29,9 +31,9 @@ func takeReplicas(d dbconn.Dialect) func(*Instance, []dbconn.Row) {
 	}
 }
 
-// takeDumps reads the connections of replicas. A row with a UUID says where the replica of that
-// UUID comes from; a row without one is a replica of an old version or a tool reading the binary
-// log, and is of use only where nothing registered (see mergeDownstream).
+// takeDumps reads the connections that read the binary log. A row with a UUID says where the replica
+// of that UUID comes from; a row without one is a replica that tells none, or a tool (see
+// mergeDownstream).
 func takeDumps(i *Instance, rows []dbconn.Row) {
 	seen := map[string]bool{}
 	for _, r := range rows {
@@ -57,13 +59,14 @@ func hostOf(s string) string {
 }
 
 // mergeDownstream joins what registered with what is connected. A connection with the UUID of a
-// registered replica gives that row its address. A connection without a UUID (an account that may
-// not read performance_schema, an old server, a tool) cannot be told apart from a registered one:
-// its host is one more place to look for replicas that report none, and nothing more, unless
-// nothing registered at all.
-func mergeDownstream(all []Downstream) []Downstream {
-	var out, dumps []Downstream
-	for _, d := range all {
+// registered replica gives that row its address. Connections without a UUID belong to registered
+// replicas that tell none (old versions, MariaDB), or to tools, which do not register: as many as
+// there are such replicas are theirs, and their hosts are places to look for one that reports no
+// address; the rest reads the binary log and is no replica, which is noted. Where the list itself was
+// refused anything may be a replica.
+func (i *Instance) mergeDownstream() (out []Downstream) {
+	var dumps, anonymous []Downstream
+	for _, d := range i.Replicas {
 		if d.From == FromProcesslist {
 			dumps = append(dumps, d)
 		} else {
@@ -71,61 +74,87 @@ func mergeDownstream(all []Downstream) []Downstream {
 		}
 	}
 	registered := len(out)
-	var near []string
-	for _, d := range dumps {
-		if known := find(out[:registered], d.Identity); known != nil {
-			known.Seen = dbconn.Addr{Host: d.Seen.Host, Port: known.Addr.Port}
-			continue
-		}
-		if d.Identity == "" && registered > 0 {
-			if !slices.Contains(near, d.Seen.Host) {
-				near = append(near, d.Seen.Host)
-			}
-			continue
-		}
-		out = append(out, d)
+	silent := map[int]bool{} // registered, and no connection told that it is theirs
+	for n := range out {
+		silent[n] = out[n].From == FromReplicas
 	}
+	for _, d := range dumps {
+		n := slices.IndexFunc(out[:registered], func(o Downstream) bool { return d.Identity != "" && o.Identity == d.Identity })
+		switch {
+		case n >= 0:
+			out[n].Seen = dbconn.Addr{Host: d.Seen.Host, Port: out[n].Addr.Port}
+			silent[n] = false
+		case d.Identity == "" && i.listed:
+			anonymous = append(anonymous, d)
+		default:
+			out = append(out, d)
+		}
+	}
+	near := hostsOf(anonymous)
+	guessed := false
 	for n := range out[:registered] {
-		if d := &out[n]; d.Addr.Host == "" && d.Seen.Host == "" {
+		d := &out[n]
+		if d.Addr.Host == "" && d.Seen.Host == "" {
 			d.near = near
 		}
+		if !silent[n] || len(anonymous) == 0 {
+			continue
+		}
+		theirs := slices.IndexFunc(anonymous, func(o Downstream) bool { return o.Seen.Host == d.Addr.Host })
+		guessed = guessed || theirs < 0
+		theirs = max(0, theirs)
+		anonymous = slices.Delete(anonymous, theirs, theirs+1)
+	}
+	if len(anonymous) > 0 {
+		if !guessed {
+			near = hostsOf(anonymous)
+		}
+		i.notes = append(i.notes, fmt.Sprintf("%d connection(s) read the binary log and are not registered as a replica (from %s); tools, which are left alone",
+			len(anonymous), strings.Join(near, " or ")))
 	}
 	return out
 }
 
-// find returns the entry with an identity.
-func find(ds []Downstream, id dbconn.Identity) *Downstream {
-	for n := range ds {
-		if id != "" && ds[n].Identity == id {
-			return &ds[n]
-		}
+// hostsOf are the hosts that connections come from, each once.
+func hostsOf(ds []Downstream) []string {
+	var out []string
+	for _, d := range ds {
+		out = append(out, d.Seen.Host)
 	}
-	return nil
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
-// candidates are the addresses to try for a replica, best first: what it reports, where it
-// connects from, and the latter on the port of its source and the default one.
+// candidates are the addresses to try for a replica, best first: what it reports, and where it
+// connects from.
 func (d Downstream) candidates(source dbconn.Addr) []dbconn.Addr {
-	var out []dbconn.Addr
-	add := func(a dbconn.Addr) {
-		if a.Host == "" || a.Port == 0 {
-			return
-		}
-		for _, have := range out {
-			if have.Same(a) {
-				return
-			}
-		}
-		out = append(out, a)
-	}
-	add(d.Addr)
-	add(d.Seen)
+	out := distinct(d.Addr, d.Seen)
 	for _, host := range d.near {
-		add(dbconn.Addr{Host: host, Port: d.Addr.Port})
+		out = distinct(append(out, dbconn.Addr{Host: host, Port: d.Addr.Port})...)
 	}
 	if d.Addr.Port == 0 {
-		add(dbconn.Addr{Host: d.Seen.Host, Port: source.Port})
-		add(dbconn.Addr{Host: d.Seen.Host, Port: dbconn.DefaultPort})
+		out = distinct(append(out, d.guesses(source)...)...)
+	}
+	return out
+}
+
+// guesses are the ports where a replica may really listen when what it reports is wrong: that of its
+// source, and the default one.
+func (d Downstream) guesses(source dbconn.Addr) []dbconn.Addr {
+	var out []dbconn.Addr
+	for _, host := range []string{d.Addr.Host, d.Seen.Host} {
+		out = append(out, dbconn.Addr{Host: host, Port: source.Port}, dbconn.Addr{Host: host, Port: dbconn.DefaultPort})
+	}
+	return distinct(out...)
+}
+
+// distinct leaves out addresses that are not whole, and those that were there before.
+func distinct(all ...dbconn.Addr) []dbconn.Addr {
+	var out []dbconn.Addr
+	for _, a := range all {
+		if a.Host != "" && a.Port != 0 && !slices.ContainsFunc(out, a.Same) {
+			out = append(out, a)
+		}
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,6 +39,12 @@ func (w *walk) settleErrant(ctx context.Context, t *Topology) {
 	_ = group.Wait() // the readings return no errors: one that failed leaves its text empty
 	for _, n := range suspects {
 		i := &t.Instances[n]
+		if silent := slices.IndexFunc(x.up[n], func(s int) bool { return later[s] == "" }); silent >= 0 {
+			t.Partial = true
+			t.Warnings = append(t.Warnings, fmt.Sprintf("whether %s has errant transactions could not be checked: %s could not be read a second time",
+				i.Name, t.Instances[x.up[n][silent]].Name))
+			continue
+		}
 		if i.ErrantGTID = errantText(*i, x.executedAbove(n, later)); i.ErrantGTID != "" {
 			t.Warnings = append(t.Warnings, fmt.Sprintf("%s has errant transactions that its source does not have: %s", i.Name, i.ErrantGTID))
 		}

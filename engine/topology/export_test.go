@@ -3,6 +3,8 @@ package topology_test
 import (
 	"bytes"
 	"encoding/json"
+	"image"
+	"image/color"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -107,4 +109,81 @@ func TestPictureAndAltText(t *testing.T) {
 	require.Less(t, img.Bounds().Dy(), 10_000)
 	_, err = topology.Topology{}.PNG()
 	require.NoError(t, err)
+}
+
+// What the picture says by drawing is really drawn: the shape of each role, the letterless edge of a
+// server that was not reached, links in strokes where they are broken, and the lag.
+func TestPictureDraws(t *testing.T) {
+	t.Parallel()
+	render := func(topo topology.Topology) image.Image {
+		b, err := topo.PNG()
+		require.NoError(t, err)
+		img, err := png.Decode(bytes.NewReader(b))
+		require.NoError(t, err)
+		return img
+	}
+	var (
+		img     = render(sample())
+		paper   = color.RGBA{0xff, 0xff, 0xff, 0xff}
+		stripe  = color.RGBA{0xf6, 0xf6, 0xf6, 0xff}
+		faint   = color.RGBA{0x61, 0x60, 0x61, 0xff}
+		line    = color.RGBA{0x9a, 0x9a, 0x9a, 0xff}
+		alarm   = color.RGBA{0xb3, 0x26, 0x1e, 0xff}
+		primary = color.RGBA{0x8a, 0x4b, 0x00, 0xff}
+		middle  = color.RGBA{0x5b, 0x3a, 0x8c, 0xff}
+		replica = color.RGBA{0x1b, 0x5e, 0x8a, 0xff}
+	)
+	// place is the corner of a row's shape: a tier is 72 to the right, a row 132 below.
+	place := func(row, tier int) (x, y int) { return 36 + 72*tier, 110 + 132*row + 66 - 28 }
+	at := func(x, y int) color.RGBA {
+		r, g, b, a := img.At(x, y).RGBA()
+		return color.RGBA{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), uint8(a >> 8)}
+	}
+	background := []color.RGBA{paper, stripe}
+	for _, row := range []struct {
+		n, tier int
+		x, y    int // within the shape's square of 56
+		want    color.RGBA
+		is      bool
+	}{
+		{0, 0, 28, 4, primary, true}, {0, 0, 3, 3, primary, false}, // an octagon has no corners
+		{1, 1, 28, 5, replica, true}, {1, 1, 5, 5, replica, true}, // a square has
+		{2, 1, 28, -3, middle, true}, {2, 1, 8, 8, middle, false}, // a diamond reaches over its square
+		{3, 2, 5, 5, replica, true},
+		{5, 1, 3, 28, faint, true}, {5, 1, 12, 28, faint, false}, // a hexagon, and only its edge
+	} {
+		x, y := place(row.n, row.tier)
+		require.Equal(t, row.is, at(x+row.x, y+row.y) == row.want, "row %d at %d,%d is %v", row.n, row.x, row.y, at(x+row.x, y+row.y))
+	}
+	// stroke counts the colours of the line to a row's shape.
+	stroke := func(row, tier int) map[color.RGBA]int {
+		count := map[color.RGBA]int{}
+		x, y := place(row, tier)
+		for k := x - 44 + 2; k < x-4; k++ {
+			count[at(k, y+28)]++
+		}
+		return count
+	}
+	require.Equal(t, map[color.RGBA]int{line: 38}, stroke(1, 1), "a link that works is one line")
+	broken := stroke(3, 2)
+	require.Positive(t, broken[alarm])
+	require.Positive(t, broken[background[0]]+broken[background[1]], "a broken one has gaps: %v", broken)
+	require.Zero(t, broken[line])
+
+	// The lag is on the third line of its row: another lag changes that and nothing else.
+	late := sample()
+	late.Instances[1].Links[0].Lag = &topology.Lag{Seconds: 4711, From: topology.FromStatus}
+	other := render(late)
+	changed := image.Rectangle{}
+	for y := range img.Bounds().Dy() {
+		for x := range img.Bounds().Dx() {
+			if img.At(x, y) != other.At(x, y) {
+				changed = changed.Union(image.Rect(x, y, x+1, y+1))
+			}
+		}
+	}
+	x, top := place(1, 1)
+	top -= 38
+	require.False(t, changed.Empty())
+	require.True(t, changed.In(image.Rect(x+56, top+90, 1080, top+132)), "%v", changed)
 }

@@ -80,9 +80,13 @@ func (x *index) connectReached() {
 	}
 }
 
-// connectUnreached draws the edges to replicas that were not reached, by the word of their sources.
+// connectUnreached draws the edges to replicas that were not reached, by the word of their sources,
+// or where they were when they answered last.
 func (x *index) connectUnreached() {
 	for n := range x.instances {
+		if s, ok := x.byID[x.instances[n].LastSource]; ok && !x.instances[n].Reached {
+			x.edge(s, n)
+		}
 		for _, d := range x.instances[n].Replicas {
 			if c, ok := x.replica(n, d); ok && !x.instances[c].Reached {
 				x.edge(n, c)

@@ -87,8 +87,17 @@ type Instance struct {
 	// GTIDCurrent is MariaDB's gtid_current_pos, how far the server is in each domain.
 	GTIDCurrent string `json:"gtid_current,omitempty"`
 
-	heartbeats []heartbeat // of the heartbeat table, until they are settled into lags
-	applied    []appliedBy // of performance_schema, likewise
+	// LastSeen is when a server that was not reached answered an earlier walk, and LastSource whom it
+	// replicated from then. Zero: it never did, or was forgotten.
+	LastSeen   time.Time       `json:"last_seen,omitzero"`
+	LastSource dbconn.Identity `json:"last_source,omitempty"`
+
+	beats   []Beat      // of the heartbeat table, until they are settled into lags
+	beaten  bool        // the heartbeat table was read
+	applied []appliedBy // of performance_schema, likewise
+	listed  bool        // the list of replicas was read
+	notes   []string    // what the walk warns of
+	lacks   []dbconn.Right
 }
 
 // State is the part of an instance that protects it, read in one round trip.
@@ -123,6 +132,13 @@ type Downstream struct {
 	Stale bool `json:"stale,omitempty"`
 }
 
+// Told reports whether the server said what it is and how it is set, whatever else it left unsaid.
+func (i Instance) Told() bool { return i.Version.Raw != "" }
+
+// Registered reports whether a replica told its source that it is one. A connection that only reads
+// the binary log may be a tool (mysqlbinlog, change data capture) and makes nobody a source.
+func (d Downstream) Registered() bool { return d.From != FromProcesslist }
+
 // RoleOf is the role an instance has by what it says of itself, without its neighbours. The walk
 // knows more: in a ring the writable servers are primaries.
 func RoleOf(i Instance) Role {
@@ -133,7 +149,7 @@ func RoleOf(i Instance) Role {
 		}
 	}
 	for _, d := range i.Replicas {
-		if !d.Stale {
+		if d.Registered() && !d.Stale {
 			replicas++
 		}
 	}

@@ -1,8 +1,7 @@
 package topology
 
 import (
-	"fmt"
-	"strings"
+	"time"
 
 	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/topology/gtid"
@@ -21,17 +20,6 @@ const appliedSQL = `SELECT w.CHANNEL_NAME AS channel,` +
 	` JOIN performance_schema.replication_connection_status c ON c.CHANNEL_NAME = w.CHANNEL_NAME` +
 	` GROUP BY w.CHANNEL_NAME`
 
-// heartbeatSQL reads pt-heartbeat's table. Its ts is written in the primary's time zone or, with
-// --utc, in UTC; both differences are asked and settleLag takes the one that is possible.
-const heartbeatSQL = `SELECT server_id, TIMESTAMPDIFF(MICROSECOND, ts, UTC_TIMESTAMP(6)) AS utc_us,` +
-	` TIMESTAMPDIFF(MICROSECOND, ts, NOW(6)) AS local_us FROM %s`
-
-// heartbeat is a row of the heartbeat table: how old it is and who wrote it.
-type heartbeat struct {
-	server  uint32
-	seconds float64
-}
-
 // appliedBy is a channel's lag by performance_schema.
 type appliedBy struct {
 	channel string
@@ -43,19 +31,14 @@ type appliedBy struct {
 func lagQuestions(f dbconn.Facts, d dbconn.Dialect, o Options) []question {
 	var qs []question
 	if d.DumpThreadUUID && f.On("performance_schema") { // 5.7 and later
-		qs = append(qs, question{what: "the appliers' errors", right: "SELECT on performance_schema", sql: workersSQL, optional: true, take: takeWorkers})
+		qs = append(qs, question{what: "the appliers' errors", right: readPerfSchema, sql: workersSQL, optional: true, take: takeWorkers})
 	}
 	if d.AppliedTimes && f.On("performance_schema") {
-		qs = append(qs, question{what: "the lag", right: "SELECT on performance_schema", sql: appliedSQL, optional: true, take: takeApplied})
+		qs = append(qs, question{what: "the lag", right: readPerfSchema, sql: appliedSQL, optional: true, take: takeApplied})
 	}
-	if o.Heartbeat != "" {
-		schema, table, ok := strings.Cut(o.Heartbeat, ".")
-		name := dbconn.QuoteName(schema, table)
-		if !ok {
-			name = dbconn.QuoteName(schema)
-		}
-		qs = append(qs, question{what: "the heartbeat", right: "SELECT on " + o.Heartbeat,
-			sql: fmt.Sprintf(heartbeatSQL, name), optional: true, take: takeHeartbeats})
+	if o.Heartbeat.Table != "" {
+		qs = append(qs, question{what: "the heartbeat", right: dbconn.Right{AnyOf: []string{"SELECT"}, On: o.Heartbeat.Table},
+			sql: o.Heartbeat.SQL(), optional: true, take: func(i *Instance, rows []dbconn.Row) { i.beats, i.beaten = Beats(rows), true }})
 	}
 	return qs
 }
@@ -84,35 +67,26 @@ func takeApplied(i *Instance, rows []dbconn.Row) {
 	}
 }
 
-// takeHeartbeats reads heartbeatSQL. The smaller difference that does not lie in the future is the
-// possible one.
-func takeHeartbeats(i *Instance, rows []dbconn.Row) {
-	for _, r := range rows {
-		id, _ := r.Int("server_id")
-		best, found := int64(0), false
-		for _, column := range []string{"utc_us", "local_us"} {
-			us, ok := r.Int(column)
-			if ok && us > -5_000_000 && (!found || us < best) { // clocks a few seconds apart
-				best, found = us, true
-			}
-		}
-		if found {
-			i.heartbeats = append(i.heartbeats, heartbeat{server: uint32(id), seconds: microseconds(best)})
-		}
-	}
-}
-
 // microseconds are seconds, never below zero.
 func microseconds(us int64) float64 { return max(0, float64(us/1000)/1000) }
 
 // settleLag gives each channel the best lag there is: heartbeat, performance_schema, status. A
 // channel whose status tells none keeps none: its threads do not run, and what they applied last
-// says nothing about what they miss. Only the heartbeat measures that too.
+// says nothing about what they miss. Only the heartbeat measures that too; one that cannot be right
+// makes the lag unknown.
 func settleLag(i *Instance) {
+	told := map[string]bool{}
 	for n := range i.Links {
 		l := &i.Links[n]
-		if beat, ok := i.heartbeatOf(*l); ok {
-			l.Lag = &Lag{Seconds: beat, From: FromHeartbeat}
+		if i.beaten {
+			age, err := BeatThrough(i.beats, i.ServerID, l.SourceServerID, len(i.Links))
+			l.Lag = &Lag{Seconds: age.Round(time.Millisecond).Seconds(), From: FromHeartbeat}
+			if err != nil {
+				l.Lag = nil
+				if !told[err.Error()] {
+					i.notes, told[err.Error()] = append(i.notes, "its lag is not known: "+err.Error()), true
+				}
+			}
 			continue
 		}
 		for _, a := range i.applied {
@@ -121,23 +95,7 @@ func settleLag(i *Instance) {
 			}
 		}
 	}
-	i.heartbeats, i.applied = nil, nil
-}
-
-// heartbeatOf is the age of the newest heartbeat that came through a channel: written by its source
-// or, further up, by anybody but this server.
-func (i *Instance) heartbeatOf(l Link) (float64, bool) {
-	best, found, direct := 0.0, false, false
-	for _, h := range i.heartbeats {
-		if h.server == i.ServerID {
-			continue
-		}
-		of := h.server == l.SourceServerID
-		if !found || (of && !direct) || (of == direct && h.seconds < best) {
-			best, found, direct = h.seconds, true, of
-		}
-	}
-	return best, found
+	i.beats, i.applied = nil, nil
 }
 
 // settleUnapplied counts what a channel received and did not execute yet. On MariaDB the numbers of

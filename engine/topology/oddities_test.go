@@ -117,6 +117,35 @@ func identityNotAddress(t *testing.T, o mysqltest.Options) {
 	require.Equal(t, one(t, topo, "db-prod-1").Identity, one(t, topo, fmt.Sprintf("127.0.0.44:%d", port)).Identity)
 }
 
+// A replica that reports a wrong port is found at its source's port, on servers of different clusters
+// with ports of their own; the server that answers there must be the one that was named.
+func TestDiscoverWrongReportPort(t *testing.T) {
+	t.Parallel()
+	for _, o := range mysqltest.Matrix(mysqltest.MySQL, mysqltest.MariaDB) {
+		t.Run(string(o.Flavor), func(t *testing.T) {
+			o.Shape = "1+1"
+			o.ServerArgs = []string{"--report-port=1"} // nobody listens there
+			c := start(t, o)
+			other := start(t, mysqltest.Options{Flavor: o.Flavor, ServerArgs: []string{fmt.Sprintf("--server-id=%d", c.Nodes[1].ServerID)}})
+			a := accessTo(t, c, c.Nodes[0])
+			topo := walk(t, a, c.Nodes[0], topology.Options{})
+			require.Len(t, topo.Instances, 2)
+			i := one(t, topo, addr(t, c.Nodes[1]).String())
+			require.True(t, i.Reached)
+			require.False(t, topo.Partial)
+
+			// Now a server of another cluster with that server_id answers at the guessed address.
+			require.NoError(t, c.Nodes[1].Kill())
+			forward(t, c.Nodes[1].Addr(), other.Nodes[0])
+			topo = walk(t, a, c.Nodes[0], topology.Options{})
+			require.True(t, topo.Partial)
+			for _, i := range topo.Instances {
+				require.Equal(t, i.Name == "db-prod-1", i.Reached, i.Name)
+			}
+		})
+	}
+}
+
 // Broken, stopped, delayed and many-channelled replication is told from the server's own words.
 func TestDiscoverReplicationStates(t *testing.T) {
 	t.Parallel()
@@ -134,7 +163,8 @@ func TestDiscoverReplicationStates(t *testing.T) {
 
 	topo := eventually(t, a, c.Nodes[0], func(topo topology.Topology) bool {
 		b, m := one(t, topo, broken.Name), one(t, topo, several.Name)
-		return b.Links[0].SQLRunning == "No" && len(m.Links) == 2 && m.Links[1].Running() && m.Links[1].Configured()
+		return b.Links[0].SQLRunning == "No" && len(m.Links) == 2 && m.Links[1].Running() && m.Links[1].Configured() &&
+			one(t, topo, stopped.Name).Role == topology.RoleIntermediate // its source may have been looked at before it came
 	})
 	b := one(t, topo, broken.Name)
 	require.Contains(t, b.Links[0].LastError, "database exists")
@@ -154,6 +184,47 @@ func TestDiscoverReplicationStates(t *testing.T) {
 	require.Contains(t, topo.Tree(), "[default] lag")
 	require.Len(t, topo.Downstream(one(t, topo, c.Nodes[0].Name).Identity), 3)
 	require.Len(t, topo.Downstream(d.Identity), 1)
+}
+
+// MariaDB's named connections: both sources are seen, the server is a replica of both, and our words
+// stop and start the appliers of both.
+func TestDiscoverNamedConnections(t *testing.T) {
+	t.Parallel()
+	c := start(t, mysqltest.Options{Flavor: mysqltest.MariaDB, Shape: "1+2", ServerArgs: []string{"--gtid-ignore-duplicates=ON"}})
+	a := accessTo(t, c, c.Nodes...)
+	ctx, second, several := t.Context(), c.Nodes[1], c.Nodes[2]
+	require.NoError(t, several.Exec(ctx, fmt.Sprintf("CHANGE MASTER 'second' TO MASTER_HOST='%s', MASTER_PORT=%d, MASTER_USER='repl',"+
+		" MASTER_PASSWORD='repl-throwaway', MASTER_USE_GTID=slave_pos; START SLAVE 'second'", second.Host, second.Port)))
+	running := func(topo topology.Topology) bool {
+		links := one(t, topo, several.Name).Links
+		return one(t, topo, second.Name).Role == topology.RoleIntermediate && len(links) == 2 && links[0].Running() && links[1].Running() && links[1].Configured()
+	}
+	topo := eventually(t, a, second, running)
+	require.False(t, topo.Partial, "%v", topo.Warnings)
+	m := one(t, topo, several.Name)
+	require.Equal(t, topology.RoleReplica, m.Role)
+	require.Equal(t, "second", m.Links[1].Channel)
+	require.Equal(t, one(t, topo, second.Name).Identity, m.Links[1].SourceIdentity)
+	require.Equal(t, one(t, topo, c.Nodes[0].Name).Identity, m.Links[0].SourceIdentity)
+	require.Equal(t, topology.RoleIntermediate, one(t, topo, second.Name).Role)
+	require.Contains(t, topo.Tree(), "[second] lag")
+
+	srv, err := a.Open(ctx, addr(t, several))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, srv.Close()) }()
+	sess, err := srv.Session(ctx)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, sess.Close()) }()
+	_, err = sess.ExecContext(ctx, srv.Version.Dialect().StopSQL)
+	require.NoError(t, err)
+	i, err := topology.Probe(ctx, sess, srv)
+	require.NoError(t, err)
+	for _, l := range i.Links {
+		require.Equal(t, "No", l.SQLRunning, l.Channel)
+	}
+	_, err = sess.ExecContext(ctx, srv.Version.Dialect().StartSQL)
+	require.NoError(t, err)
+	eventually(t, a, second, running)
 }
 
 // A write on a replica is errant; a transaction on its way is not.
@@ -217,6 +288,7 @@ func TestDiscoverWithoutRights(t *testing.T) {
 	require.True(t, topo.Partial)
 	require.Len(t, topo.Instances, 2)
 	require.Contains(t, topo.Warnings, "db-prod-1: the list of replicas could not be read: the account lacks REPLICATION SLAVE (error 1227)")
+	require.Contains(t, topo.Warnings, "db-prod-1: run there: GRANT REPLICATION SLAVE ON *.* TO `weak`@`%`; GRANT SELECT ON `performance\\_schema`.* TO `weak`@`%`")
 
 	a.Password = func() (string, error) { return "wrong", nil }
 	_, err := topology.Discover(t.Context(), a, addr(t, c.Nodes[1]), topology.Options{})
@@ -236,13 +308,13 @@ func TestDiscoverHeartbeat(t *testing.T) {
 		" (ts VARCHAR(26) NOT NULL, server_id INT UNSIGNED NOT NULL PRIMARY KEY);"+
 		" INSERT INTO percona.heartbeat VALUES (DATE_FORMAT(UTC_TIMESTAMP(6) - INTERVAL 90 SECOND, '%Y-%m-%dT%H:%i:%s.%f'), @@server_id)"))
 	require.NoError(t, c.WaitReplicated(ctx))
-	topo := walk(t, accessTo(t, c, c.Nodes...), c.Nodes[1], topology.Options{Heartbeat: "percona.heartbeat"})
+	topo := walk(t, accessTo(t, c, c.Nodes...), c.Nodes[1], topology.Options{Heartbeat: topology.Heartbeat{Table: "percona.heartbeat", UTC: true}})
 	lag, ok := one(t, topo, "db-prod-2").Lag()
 	require.True(t, ok)
 	require.Equal(t, topology.FromHeartbeat, lag.From)
 	require.InDelta(t, 92, lag.Seconds, 5)
 
-	topo = walk(t, accessTo(t, c, c.Nodes...), c.Nodes[1], topology.Options{Heartbeat: "percona.missing"})
+	topo = walk(t, accessTo(t, c, c.Nodes...), c.Nodes[1], topology.Options{Heartbeat: topology.Heartbeat{Table: "percona.missing"}})
 	lag, ok = one(t, topo, "db-prod-2").Lag()
 	require.True(t, ok)
 	require.Equal(t, topology.FromStatus, lag.From)

@@ -47,9 +47,11 @@ func (i *Instance) learn(asks questionnaire, answers []dbconn.Answer) error {
 		case answer.Err == nil:
 			a.take(i, answer.Rows)
 		case dbconn.Code(answer.Err) != 0 && a.optional:
+			i.deny(a, answer.Err)
 		case dbconn.Lost(answer.Err):
 			lost = errors.Join(lost, answer.Err)
 		default:
+			i.deny(a, answer.Err)
 			i.Missing = append(i.Missing, missing(a, answer.Err))
 		}
 	}
@@ -57,7 +59,7 @@ func (i *Instance) learn(asks questionnaire, answers []dbconn.Answer) error {
 		i.Reached = false
 		return lost
 	}
-	i.Replicas = mergeDownstream(i.Replicas)
+	i.Replicas = i.mergeDownstream()
 	settleLag(i)
 	settleUnapplied(i)
 	i.Role = RoleOf(*i)
@@ -85,20 +87,44 @@ func (i *Instance) know(facts dbconn.Facts) error {
 	i.Identity, i.ServerID, i.Version = id, facts.ServerID(), version
 	i.State = stateOf(facts)
 	i.Reached = true
-	if facts.Has("maxscale_version") {
+	if facts.Relay() {
 		i.Role = RoleRelay
 	}
 	i.Group = groupOf(facts)
 	return nil
 }
 
+// denied reports whether an error is access denied, in one of its forms.
+func denied(err error) bool {
+	code := dbconn.Code(err)
+	return code == 1227 || code == 1142 || code == 1045 || code == 1044
+}
+
+// deny remembers the right that a refused question needs.
+func (i *Instance) deny(a question, err error) {
+	if denied(err) {
+		i.lacks = append(i.lacks, a.right)
+	}
+}
+
 // missing says what could not be read and which right is missing for it.
 func missing(a question, err error) string {
-	code := dbconn.Code(err)
-	if code == 1227 || code == 1142 || code == 1045 { // access denied in its three forms
-		return fmt.Sprintf("%s could not be read: the account lacks %s (error %d)", a.what, a.right, code)
+	if denied(err) {
+		return fmt.Sprintf("%s could not be read: the account lacks %s (error %d)", a.what, a.right, dbconn.Code(err))
 	}
-	return fmt.Sprintf("%s could not be read (error %d)", a.what, code)
+	return fmt.Sprintf("%s could not be read (error %d)", a.what, dbconn.Code(err))
+}
+
+// accountSQL asks who we are for the server, which only GRANT needs to know.
+const accountSQL = "SELECT CURRENT_USER() AS account"
+
+// remedy notes the statements that give the rights that were missing.
+func (i *Instance) remedy(account []dbconn.Answer) {
+	for _, a := range account {
+		for _, r := range a.Rows {
+			i.notes = append(i.notes, "run there: "+strings.Join(dbconn.GrantSQL(r.Text("account"), i.lacks), "; "))
+		}
+	}
 }
 
 // stateOf reads the protecting settings from the facts.
@@ -114,10 +140,13 @@ func stateOf(f dbconn.Facts) State {
 }
 
 // groupOf names membership in something that is not plain replication, as far as the settings
-// tell; question rows refine it.
+// tell; the rows of a replication group refine it.
 func groupOf(f dbconn.Facts) string {
+	// MariaDB carries wsrep settings without using them; a node that lost its cluster still has the
+	// provider loaded, and is no plain replica whatever else it replicates from.
+	provider := strings.ToLower(f["wsrep_provider"])
 	switch {
-	case f.On("wsrep_on"):
+	case provider != "none" && (provider != "" || f.On("wsrep_on")):
 		return "galera"
 	case f["aurora_version"] != "":
 		return "aurora"

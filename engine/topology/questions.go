@@ -9,8 +9,8 @@ import (
 
 // question is one constant statement and what to do with its rows.
 type question struct {
-	what     string // for people, when it fails
-	right    string // the privilege it needs
+	what     string       // for people, when it fails
+	right    dbconn.Right // what it needs
 	sql      string
 	optional bool // a refusal by the server costs detail, not safety
 	take     func(i *Instance, rows []dbconn.Row)
@@ -46,17 +46,29 @@ const (
 	// groupSQL lists the members of a group and which of them this server is.
 	groupSQL = `SELECT MEMBER_ID, MEMBER_HOST, MEMBER_PORT, MEMBER_STATE, MEMBER_ROLE,` +
 		` MEMBER_ID = @@server_uuid AS me FROM performance_schema.replication_group_members`
-	// galeraSQL tells a real Galera node from one that merely has wsrep_on set.
-	galeraSQL = `SHOW GLOBAL STATUS LIKE 'wsrep_cluster_size'`
 )
+
+// global is a right on everything.
+func global(privilege string) dbconn.Right {
+	return dbconn.Right{AnyOf: []string{privilege}, On: "*.*"}
+}
+
+// readPerfSchema is what every question to performance_schema needs.
+var readPerfSchema = dbconn.Right{AnyOf: []string{"SELECT"}, On: "performance_schema.*"}
 
 // questions are the statements for a server with these facts, in the order in which their answers
 // depend on each other.
 func questions(f dbconn.Facts, v dbconn.Version, o Options) questionnaire {
 	d := v.Dialect()
-	status, replicas := "REPLICATION CLIENT", "REPLICATION SLAVE"
+	if f.Relay() { // it passes the log through; what it does not answer is nothing we need of it
+		return questionnaire{
+			{what: "replication status", right: global("REPLICATION CLIENT"), sql: d.ShowStatus, optional: true, take: takeLinks(d.Columns)},
+			{what: "the list of replicas", right: global("REPLICATION SLAVE"), sql: d.ShowReplicas, optional: true, take: takeReplicas(d)},
+		}
+	}
+	status, replicas, binlog := global("REPLICATION CLIENT"), global("REPLICATION SLAVE"), global("REPLICATION CLIENT")
 	if v.Flavor == dbconn.MariaDB {
-		status, replicas = "SLAVE MONITOR", "REPLICATION MASTER ADMIN"
+		status, replicas, binlog = global("SLAVE MONITOR"), global("REPLICATION MASTER ADMIN"), global("BINLOG MONITOR")
 	}
 	qs := append(make(questionnaire, 0, 8), // as many as a plain replica is asked; a walk holds a thousand of them
 		question{what: "replication status", right: status, sql: d.ShowStatus, take: takeLinks(d.Columns)},
@@ -68,26 +80,17 @@ func questions(f dbconn.Facts, v dbconn.Version, o Options) questionnaire {
 		qs = append(qs, question{what: "the executed GTIDs", sql: mysqlGTIDSQL, take: takeExecuted})
 	}
 	if f.On("log_bin") {
-		right := "REPLICATION CLIENT"
-		if v.Flavor == dbconn.MariaDB {
-			right = "BINLOG MONITOR"
-		}
-		qs = append(qs, question{what: "the binary log position", right: right, sql: d.ShowBinlogStatus, take: takeBinlog})
+		qs = append(qs, question{what: "the binary log position", right: binlog, sql: d.ShowBinlogStatus, take: takeBinlog})
 		switch {
-		case v.Flavor == dbconn.MariaDB:
-			// Every replica is in the list with a host, and its connections tell nothing more.
 		case d.DumpThreadUUID && f.On("performance_schema"):
-			qs = append(qs, question{what: "the replicas' connections", right: "SELECT on performance_schema",
+			qs = append(qs, question{what: "the replicas' connections", right: readPerfSchema,
 				sql: dumpUUIDSQL, optional: true, take: takeDumps})
 		default:
-			qs = append(qs, question{what: "the replicas' connections", right: "PROCESS", sql: dumpSQL, optional: true, take: takeDumps})
+			qs = append(qs, question{what: "the replicas' connections", right: global("PROCESS"), sql: dumpSQL, optional: true, take: takeDumps})
 		}
 	}
 	if f["group_replication_group_name"] != "" {
-		qs = append(qs, question{what: "the replication group", right: "SELECT on performance_schema", sql: groupSQL, take: takeGroup})
-	}
-	if f.On("wsrep_on") {
-		qs = append(qs, question{what: "the Galera status", sql: galeraSQL, take: takeGalera})
+		qs = append(qs, question{what: "the replication group", right: readPerfSchema, sql: groupSQL, take: takeGroup})
 	}
 	return append(qs, lagQuestions(f, d, o)...)
 }
@@ -121,18 +124,5 @@ func takeGroup(i *Instance, rows []dbconn.Row) {
 			i.Replicas = append(i.Replicas, Downstream{Addr: dbconn.Addr{Host: host, Port: int(port)},
 				Identity: dbconn.Identity(strings.ToLower(r.Text("MEMBER_ID"))), From: FromGroup})
 		}
-	}
-}
-
-// takeGalera drops the mark from a server that is in no cluster: MariaDB may carry wsrep settings
-// without using them.
-func takeGalera(i *Instance, rows []dbconn.Row) {
-	for _, r := range rows {
-		if n, ok := r.Int("Value"); ok && n > 0 {
-			return
-		}
-	}
-	if i.Group == "galera" {
-		i.Group = ""
 	}
 }

@@ -33,6 +33,7 @@ type simNode struct {
 	version string
 	uuid    string
 	answers map[string]simResult
+	single  bool // takes one statement at a time
 }
 
 // simResult is a text result set.
@@ -131,6 +132,9 @@ func (w *simWriter) packet(payload []byte) {
 // query answers one or several statements; like a server it stops at the first error.
 func (w *simWriter) query(node *simNode, text string) {
 	statements := strings.Split(text, "; ")
+	if node.single {
+		statements = []string{text}
+	}
 	for n, sql := range statements {
 		result, ok := node.answers[sql]
 		if !ok {

@@ -24,8 +24,9 @@ type Options struct {
 	MaxDepth    int           // 10
 	NodeTimeout time.Duration // 3 s
 	Timeout     time.Duration // 30 s
-	Parallel    int           // 16
-	Heartbeat   string        // schema.table of pt-heartbeat rows; empty: none
+	Parallel    int           // 64 servers at once, one connection each
+	Heartbeat   Heartbeat     // zero: none
+	Before      *Topology     // an earlier walk: servers of it that nobody names any more are looked for; nil: none
 }
 
 // withDefaults fills in what is zero.
@@ -37,7 +38,7 @@ func (o Options) withDefaults() Options {
 	}
 	set(&o.MaxNodes, 1000)
 	set(&o.MaxDepth, 10)
-	set(&o.Parallel, 16)
+	set(&o.Parallel, 64)
 	if o.NodeTimeout <= 0 {
 		o.NodeTimeout = 3 * time.Second
 	}

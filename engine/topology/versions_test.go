@@ -3,6 +3,7 @@ package topology_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -50,6 +51,18 @@ func TestDiscoverCostsTiersNotNodes(t *testing.T) {
 	s.close(t)
 	require.EqualValues(t, 31, s.visits.Load())
 	require.EqualValues(t, 31*5, s.trips.Load(), "connect, greeting, login, facts, everything else")
+
+	// With 40 ms to every server the walk waits for tiers: one server after the other would be 6.2 s.
+	const latency = 40 * time.Millisecond
+	far := simTree(31, 5, "8.4.10", latency)
+	begin := time.Now()
+	_, err = topology.Discover(t.Context(), far.access(), simAddr(0), topology.Options{})
+	took := time.Since(begin)
+	require.NoError(t, err)
+	far.close(t)
+	floor := time.Duration(tiers(31, 5)*5) * latency
+	require.GreaterOrEqual(t, took, floor)
+	require.Less(t, took, 3*floor, "the floor is %s", floor)
 }
 
 // add changes what a simulated server answers.
@@ -100,11 +113,15 @@ func TestDiscoverSpecialServers(t *testing.T) {
 	}{
 		"galera": {"10.11.19-MariaDB", func(n *simNode) {
 			n.fact("wsrep_on", "ON")
-			n.add("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_size'", []string{"Variable_name", "Value"}, []string{"wsrep_cluster_size", "3"})
+			n.fact("wsrep_provider", "/usr/lib/galera/libgalera_smm.so")
 		}, topology.RoleGroupMember, "galera"},
-		"wsrep without a cluster": {"10.11.19-MariaDB", func(n *simNode) {
+		"galera, detached": {"8.0.42", func(n *simNode) {
+			n.fact("wsrep_on", "OFF")
+			n.fact("wsrep_provider", "/usr/lib/galera4/libgalera_smm.so")
+		}, topology.RoleGroupMember, "galera"},
+		"wsrep without a provider": {"10.11.19-MariaDB", func(n *simNode) {
 			n.fact("wsrep_on", "ON")
-			n.add("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_size'", []string{"Variable_name", "Value"}, []string{"wsrep_cluster_size", "0"})
+			n.fact("wsrep_provider", "none")
 		}, topology.RoleReplica, ""},
 		"aurora":     {"8.0.42", func(n *simNode) { n.fact("aurora_version", "3.10.0") }, topology.RoleGroupMember, "aurora"},
 		"maxscale":   {"10.6.21-MariaDB", func(n *simNode) { n.fact("maxscale_version", "23.08.5") }, topology.RoleRelay, ""},
@@ -120,6 +137,41 @@ func TestDiscoverSpecialServers(t *testing.T) {
 		require.Equal(t, special.role, i.Role, name)
 		require.Equal(t, special.group, i.Group, name)
 	}
+}
+
+// A binlog server between a primary and its replica answers a handful of statements, one at a time,
+// and 1064 to everything else. It is told by what it says of itself, and the walk passes through it
+// either way.
+func TestDiscoverThroughBinlogServer(t *testing.T) {
+	t.Parallel()
+	s := simTree(3, 1, "10.6.21-MariaDB", 0)
+	relay := s.nodes[simAddr(1).String()]
+	relay.single = true
+	relay.answers = map[string]simResult{
+		"SHOW VARIABLES LIKE 'maxscale%'": {[]string{"Variable_name", "Value"}, [][]string{{"MAXSCALE_VERSION", "23.08.5"}}},
+		"SELECT @@GLOBAL.SERVER_ID AS id": {[]string{"id"}, [][]string{{"2"}}},
+		"SHOW SLAVE STATUS":               relay.answers["SHOW ALL SLAVES STATUS"],
+		"SHOW SLAVE HOSTS":                relay.answers["SHOW SLAVE HOSTS"],
+	}
+	for _, seed := range []int{0, 1, 2} {
+		topo, err := topology.Discover(t.Context(), s.access(), simAddr(seed), topology.Options{})
+		require.NoError(t, err)
+		require.Len(t, topo.Instances, 3, topo.Tree())
+		require.False(t, topo.Partial, "%v", topo.Warnings)
+		i := one(t, topo, simAddr(1).String())
+		require.Equal(t, topology.RoleRelay, i.Role)
+		require.Contains(t, topo.Tree(), "MaxScale 23.8.5")
+		require.Len(t, topo.Downstream(i.Identity), 1)
+		require.Equal(t, topology.RoleReplica, one(t, topo, simAddr(2).String()).Role)
+	}
+
+	// What only refuses is neither taken for one nor for a trouble with our account.
+	relay.answers = nil
+	topo, err := topology.Discover(t.Context(), s.access(), simAddr(0), topology.Options{})
+	require.NoError(t, err)
+	s.close(t)
+	require.Equal(t, "answers with error 1064", one(t, topo, simAddr(1).String()).Unreached)
+	require.True(t, topo.Partial)
 }
 
 // Two servers with one server_uuid (a copied data directory) are never taken for one server.

@@ -75,11 +75,11 @@ func (w *walk) consider(t target) {
 		return // an address of it was visited; topology looks at what answered there
 	}
 	if w.targets >= w.o.MaxNodes || t.depth > w.o.MaxDepth {
-		reason := fmt.Errorf("beyond the limit of %d servers", w.o.MaxNodes)
+		why := fmt.Sprintf("beyond the limit of %d servers", w.o.MaxNodes)
 		if t.depth > w.o.MaxDepth {
-			reason = fmt.Errorf("beyond the depth limit of %d", w.o.MaxDepth)
+			why = fmt.Sprintf("beyond the depth limit of %d", w.o.MaxDepth)
 		}
-		w.failed = append(w.failed, &visit{target: t, attempts: []attempt{{open[0], reason}}})
+		w.failed = append(w.failed, &visit{target: t, attempts: []attempt{{open[0], reason(why)}}})
 		return
 	}
 	w.targets++
@@ -130,8 +130,8 @@ func (w *walk) take(v *visit) {
 			depth: v.depth + 1, parent: i.Identity, from: "source of " + i.Name})
 	}
 	for _, d := range i.Replicas {
-		w.add(target{candidates: d.candidates(i.Addr), identity: d.Identity, serverID: d.ServerID,
-			depth: v.depth + 1, parent: i.Identity, from: "replica of " + i.Name, consumer: d.From == FromProcesslist, below: true})
+		w.add(target{candidates: d.candidates(i.Addr), guesses: d.guesses(i.Addr), identity: d.Identity, serverID: d.ServerID,
+			depth: v.depth + 1, parent: i.Identity, parentID: i.ServerID, from: "replica of " + i.Name, consumer: d.From == FromProcesslist, below: true})
 	}
 }
 
@@ -191,10 +191,11 @@ func (w *walk) topology(ctx context.Context, seed dbconn.Addr) Topology {
 	t.Instances = append(t.Instances, w.unreached()...)
 	slices.SortStableFunc(t.Instances, func(a, b Instance) int { return natural(a.Name, b.Name) })
 	connect(&t)
+	w.leave(&t)
 	w.settleErrant(ctx, &t)
 	t.Warnings = append(t.Warnings, w.warnings...)
 	for _, i := range t.Instances {
-		for _, m := range i.Missing {
+		for _, m := range slices.Concat(i.Missing, i.notes) {
 			t.Warnings = append(t.Warnings, fmt.Sprintf("%s: %s", i.Name, m))
 		}
 		t.Partial = t.Partial || !i.Reached || len(i.Missing) > 0
@@ -246,7 +247,7 @@ func (w *walk) settleName(i *Instance) {
 // dump thread that leads to no server is a tool reading the binary log: a warning, not a server.
 func (w *walk) unreached() []Instance {
 	var out []Instance
-	listed := map[string]bool{}
+	listed := map[string]int{} // by address and identity: where in out, from 1
 	for _, t := range w.expected {
 		if w.reachedAs(t) != nil {
 			continue
@@ -261,22 +262,34 @@ func (w *walk) unreached() []Instance {
 			key = fmt.Sprintf("server_id %d", t.serverID)
 			i.Name = key
 		}
-		if listed[key] || (t.identity != "" && listed[string(t.identity)]) {
+		if n := cmp.Or(listed[key], listed[string(t.identity)]); n < 0 { // a tool
+			continue
+		} else if n > 0 {
+			if t.last != nil && (out[n-1].Identity == "" || out[n-1].Identity == t.identity) {
+				out[n-1].missed(t.last)
+			}
 			continue
 		}
-		listed[key], listed[string(t.identity)] = true, true
-		i.Unreached = w.reason(t)
+		i.Unreached = w.why(t)
 		if t.consumer {
 			w.warnings = append(w.warnings, fmt.Sprintf("%s reads the binary log (%s) and answers as no server; it is left alone", i.Name, t.from))
+			listed[key] = -1
 			continue
 		}
+		if t.last != nil {
+			i.missed(t.last)
+		}
 		out = append(out, i)
+		listed[key] = len(out)
+		if t.identity != "" {
+			listed[string(t.identity)] = len(out)
+		}
 	}
 	return out
 }
 
-// reason says in words why a target was not reached.
-func (w *walk) reason(t target) string {
+// why says in words why a target was not reached.
+func (w *walk) why(t target) string {
 	if len(t.candidates) == 0 {
 		return fmt.Sprintf("%s, reports no address (report_host is not set)", t.from)
 	}
@@ -284,27 +297,39 @@ func (w *walk) reason(t target) string {
 		for _, v := range w.failed {
 			for _, tried := range v.attempts {
 				if tried.addr.Same(a) {
-					return words(tried.err)
+					return Words(tried.err)
 				}
 			}
 		}
 	}
-	return words(errOther)
+	return Words(errOther)
 }
 
-// words is an error as a short phrase for people.
-func words(err error) string {
+// reason is a cause of our own, in words.
+type reason string
+
+// Error implements error.
+func (r reason) Error() string { return string(r) }
+
+// Words is an error as a short phrase to stand behind a server's name. Texts of the driver, which hold
+// addresses, are not passed on.
+func Words(err error) string {
 	var notAllowed *dbconn.NotAllowedError
 	var connect *dbconn.ConnectError
+	var own reason
 	switch {
 	case errors.As(err, &notAllowed):
 		return "not in the allow list"
 	case errors.As(err, &connect):
 		return connect.Words()
-	case dbconn.Lost(err):
+	case errors.As(err, &own):
+		return string(own)
+	case errors.Is(err, context.DeadlineExceeded):
 		return "does not answer in time"
+	case dbconn.Lost(err):
+		return "broke off the connection"
 	case dbconn.Code(err) != 0:
 		return fmt.Sprintf("answers with error %d", dbconn.Code(err))
 	}
-	return err.Error()
+	return "gives answers that cannot be read"
 }

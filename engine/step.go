@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -282,12 +283,19 @@ func (w *worker) overtaken(ctx context.Context, s *Step, err error) {
 
 // alertWatch tells at once that the guard refused a host while one of its tables was rebuilt.
 func (w *worker) alertWatch(ctx context.Context, s *Step, refused *guard.Refused, end string) {
-	kind, what := AlertPromoted, "stopped being a replica"
-	if !refused.Verdict.Known() {
-		kind, what = AlertUnwatched, "could not be watched any more"
+	v, again := refused.Verdict, (*guard.Refused)(nil)
+	if !v.Promoted() && errors.As(w.permitted(ctx, w.h, w.expect(w.h)), &again) && again.Verdict.Promoted() {
+		v = again.Verdict // the first thing seen of a failover is a receiver that stopped
 	}
-	w.alert(ctx, kind, fmt.Sprintf("%s %s while %s.%s was rebuilt: %s. %s",
-		w.job.Host, what, s.Plan.Schema, s.Plan.Table, end, refusal(refused.Verdict, refused)))
+	kind, what := AlertUnwatched, "could not be watched any more"
+	switch {
+	case v.Promoted():
+		kind, what = AlertPromoted, "stopped being a replica"
+	case v.Known():
+		kind, what = AlertRefused, "was refused by the guard"
+	}
+	w.alert(ctx, kind, fmt.Sprintf("%s %s while %s.%s was rebuilt: %s. %s.",
+		w.job.Host, what, s.Plan.Schema, s.Plan.Table, end, strings.TrimSuffix(v.Changed(), ".")))
 }
 
 // again puts a table whose statement left nothing behind back into the queue.

@@ -48,21 +48,10 @@ func (f *Fence) recount(ctx context.Context, t Task, res Result) (Result, error)
 		res.NotChecked = "The rows were not compared: they were not counted before the rebuild."
 		return res, nil
 	}
-	channels, err := appliers(ctx, f.srv)
-	if err == nil && slices.ContainsFunc(channels, func(c channel) bool { return c.running }) {
-		res.NotChecked = "The rows were not compared: replication was started again before they could be counted."
-		return res, nil
-	}
 	rows := RowCheck{Before: *t.Mark.Rows}
-	if err == nil {
-		rows.After, err = f.count(ctx, t)
-	}
-	switch {
-	case ctx.Err() != nil:
-		res.NotChecked = "The rows were not compared: the job was stopped before they were counted again."
-		return res, nil
-	case err != nil:
-		res.NotChecked = "The rows were not compared: counting them after the rebuild failed."
+	var why string
+	if rows.After, why = f.countAgain(ctx, t); why != "" {
+		res.NotChecked = "The rows were not compared: " + why
 		return res, nil
 	}
 	res.Rows = &rows
@@ -71,4 +60,24 @@ func (f *Fence) recount(ctx context.Context, t Task, res Result) (Result, error)
 			Advice: "Take the server out of service and compare it with its source."}
 	}
 	return res, nil
+}
+
+// countAgain counts the rows while the applier is stopped, or says in words why it did not.
+func (f *Fence) countAgain(ctx context.Context, t Task) (n int64, why string) {
+	channels, err := appliers(ctx, f.srv)
+	if err == nil && slices.ContainsFunc(channels, func(c channel) bool { return c.running }) {
+		return 0, "replication was started again before they could be counted."
+	}
+	if err == nil {
+		n, err = f.count(ctx, t)
+	}
+	switch code := dbconn.Code(err); {
+	case err == nil:
+		return n, ""
+	case ctx.Err() != nil:
+		return 0, "the job was stopped before they were counted again."
+	case code != 0:
+		return 0, fmt.Sprintf("counting them after the rebuild ended with error %d.", code)
+	}
+	return 0, "the server could not be asked after the rebuild."
 }

@@ -236,7 +236,7 @@ func (r *run) hooks(ctx context.Context, h *host, gate *throttle.Throttle, s *St
 
 // done stores a rebuilt table with the bytes the server itself measured.
 func (r *run) done(ctx context.Context, s *Step, res rebuild.Result) error {
-	s.Outcome, s.Before, s.After, s.Took, s.Reason = res.Outcome, res.Before, res.After, res.Took, res.Late
+	s.Outcome, s.Before, s.After, s.Took, s.Reason = res.Outcome, res.Before, res.After, res.Took, res.Remarks()
 	s.Rows, s.Ended = res.Rows, time.Now()
 	if res.Outcome == rebuild.Adopted && !s.Started.IsZero() {
 		// Whoever adopts a table knows when its statement was sent and that it has ended by now.

@@ -123,7 +123,7 @@ func (r *run) settle(ctx context.Context, h *host, s *Step, slot int, cause erro
 		return r.fail(ctx, s, StepUnknown, EventStepUnknown, rebuild.Unknown, err)
 	}
 	for _, o := range ours {
-		if o.Job != r.job.ID || o.Step != s.Seq {
+		if o.Job != r.job.ID || o.Step != s.Seq || s.Plan.Method.Kind == rebuild.Optimize { // which a kill damages
 			continue
 		}
 		if err := h.server.KillQuery(ctx, o.ConnectionID, rebuild.Tag(o.Job, o.Step)); err != nil {

@@ -45,6 +45,63 @@ func (f *Fence) adopt(ctx context.Context, t Task, h Hooks) (res Result, decided
 	return res, false, nil
 }
 
+// takeUp finds out what an earlier run did, and makes sure that it does nothing any more: its process
+// may only be slow, with the statement still to be sent. decided is false when the table is to be
+// rebuilt now.
+func (f *Fence) takeUp(ctx context.Context, t Task, h Hooks) (res Result, decided bool, err error) {
+	adopt := f.adopt
+	if t.Method.Kind == Plugin {
+		adopt = f.adoptExecutor
+	}
+	for {
+		res, decided, err = adopt(ctx, t, h)
+		if decided && err == nil && t.Method.StopSQL {
+			res, err = f.recount(ctx, t, res)
+		}
+		if decided {
+			return res, true, err
+		}
+		ended, err := f.oust(ctx, t.Mark)
+		if err != nil {
+			return Result{Outcome: Unknown, Before: t.Mark.BeforeBytes}, true, unknown(err)
+		}
+		if !ended { // else it may have sent its statement since we looked
+			return res, false, nil
+		}
+	}
+}
+
+// oustSQL finds the session of a mark as long as it holds its fence. The number of a connection is
+// given again after a restart of the server; the lock and the account say that it is that session.
+const oustSQL = `SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = ? AND ID = IS_USED_LOCK(?)
+ AND USER = LEFT(USER(), CHAR_LENGTH(USER()) - LOCATE('@', REVERSE(USER())))`
+
+// oust ends the session that an earlier run of the task prepared its statement on, and reports whether
+// there was one.
+func (f *Fence) oust(ctx context.Context, m Mark) (ended bool, err error) {
+	if m.ConnectionID == f.sess.ID {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
+	defer cancel()
+	for {
+		var n int
+		if err := f.srv.QueryRowContext(ctx, oustSQL, m.ConnectionID, fenceName(m.Slot)).Scan(&n); err != nil {
+			return ended, fmt.Errorf("look for connection %d on %s: %w", m.ConnectionID, f.srv.Name, err)
+		}
+		if n == 0 {
+			return ended, nil
+		}
+		if err := f.srv.KillConnection(ctx, m.ConnectionID); err != nil {
+			return ended, err
+		}
+		ended = true
+		if !sleep(ctx, awaitEvery) {
+			return ended, fmt.Errorf("end connection %d on %s: %w", m.ConnectionID, f.srv.Name, context.Cause(ctx))
+		}
+	}
+}
+
 // unknown is the error of an outcome that nobody can know.
 func unknown(err error) *Error {
 	return &Error{Class: ClassUnknown, Text: "It is not known whether the table was rebuilt: the server could not be asked.",
@@ -88,8 +145,10 @@ func (f *Fence) await(ctx context.Context, t Task, h Hooks) (killed bool, err er
 				cancel()
 				return killed, err
 			}
-			kill := f.srv.KillQuery(ask, r.ConnectionID, Tag(t.Job, t.Step))
-			killed = killed || kill == nil
+			if t.Method.Kind != Optimize { // see watch.beside
+				kill := f.srv.KillQuery(ask, r.ConnectionID, Tag(t.Job, t.Step))
+				killed = killed || kill == nil
+			}
 		} else if running {
 			if g == nil {
 				g = newGauge(f.srv, t, r.ConnectionID)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"testing"
@@ -24,6 +25,8 @@ type order struct {
 	Slot int
 	Task Task
 	Mark string // file the mark is stored in
+
+	Wait bool // the child reads a byte when it has stored the mark, before it goes on
 }
 
 // child runs one task like the product does, with the mark in a file. It says "sent" when the mark
@@ -58,7 +61,10 @@ func child() {
 				return err
 			}
 			fmt.Println("sent")
-			return nil
+			if o.Wait {
+				_, err = os.Stdin.Read(make([]byte, 1))
+			}
+			return err
 		},
 		Change:   func(Change) error { return nil },
 		Restored: func(Change) error { return nil },
@@ -71,17 +77,27 @@ type runner struct {
 	cmd  *exec.Cmd
 	mark string
 	out  *bufio.Scanner
+	in   io.Writer
 }
 
 // start starts a child that runs the task.
 func (e *env) start(t *testing.T, task Task) *runner {
 	t.Helper()
+	return e.order(t, order{Task: task})
+}
+
+// order starts a child that carries out an order.
+func (e *env) order(t *testing.T, o order) *runner {
+	t.Helper()
 	r := &runner{mark: t.TempDir() + "/mark"}
-	b, err := json.Marshal(order{Addr: e.srv.Addr, Slot: e.slot, Task: task, Mark: r.mark})
+	o.Addr, o.Slot, o.Mark = e.srv.Addr, e.slot, r.mark
+	b, err := json.Marshal(o)
 	require.NoError(t, err)
 	r.cmd = exec.Command(os.Args[0])
 	r.cmd.Env = append(os.Environ(), envChild+"="+string(b))
 	r.cmd.Stderr = os.Stderr
+	r.in, err = r.cmd.StdinPipe()
+	require.NoError(t, err)
 	out, err := r.cmd.StdoutPipe()
 	require.NoError(t, err)
 	r.out = bufio.NewScanner(out)

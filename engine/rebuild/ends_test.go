@@ -182,23 +182,8 @@ func TestUnsuitable(t *testing.T) {
 // MyISAM and Aria stay what they are, and a failure in the rows of OPTIMIZE is a failure.
 func TestOptimize(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
-		engines := []string{"MyISAM"}
-		if e.Flavor == mysqltest.MariaDB {
-			engines = append(engines, "Aria")
-		}
-		// OPTIMIZE needs SELECT and INSERT, which nothing else here does.
-		user := "optimizer" + e.schema
-		grants := append([]string{"INSERT ON " + e.schema + ".*"}, mysqltest.MinimalGrants(e.Flavor, e.Version)...)
-		require.NoError(t, e.primary.CreateUser(t.Context(), user, testPass, grants...))
-		require.NoError(t, e.WaitReplicated(t.Context()))
-		a := access(e.replica)
-		a.User = user
-		srv, err := a.Open(t.Context(), a.Hosts[0].Addr)
-		require.NoError(t, err)
-		defer func() { _ = srv.Close() }()
-		f, err := Acquire(t.Context(), srv, e.slot, nil)
-		require.NoError(t, err)
-		defer func() { _ = f.Close() }()
+		engines := e.engines()
+		f := e.optimizer(t)
 		for _, engine := range engines {
 			e.sql(t, "CREATE TABLE @schema."+engine+" (id INT PRIMARY KEY, v VARCHAR(300)) ENGINE="+engine,
 				"INSERT INTO @schema."+engine+" VALUES (1, REPEAT('x', 300)), (2, REPEAT('x', 300)), (3, REPEAT('x', 300))",
@@ -221,10 +206,90 @@ func TestOptimize(t *testing.T) {
 				return e.replica.Exec(t.Context(), "SET sql_log_bin=0; DROP TABLE "+e.schema+"."+engine+"; SET sql_log_bin=1")
 			}
 			_, err = f.Run(t.Context(), task, h)
-			require.ErrorIs(t, err, ErrBroken)
+			require.ErrorIs(t, err, ErrTableGone)
 			require.NoError(t, e.replica.Exec(t.Context(), "SET sql_log_bin=0; CREATE TABLE "+e.schema+"."+engine+" (id INT) ; SET sql_log_bin=1"))
 		}
 		e.requireNoOwnGTID(t)
+	})
+}
+
+// engines are those that OPTIMIZE rebuilds.
+func (e *env) engines() []string {
+	if e.Flavor == mysqltest.MariaDB {
+		return []string{"MyISAM", "Aria"}
+	}
+	return []string{"MyISAM"}
+}
+
+// optimizer is a fence of an account that may OPTIMIZE: that needs SELECT and INSERT, which nothing
+// else here does.
+func (e *env) optimizer(t *testing.T) *Fence {
+	t.Helper()
+	user := "optimizer" + e.schema
+	grants := append([]string{"INSERT ON " + e.schema + ".*"}, mysqltest.MinimalGrants(e.Flavor, e.Version)...)
+	require.NoError(t, e.primary.CreateUser(t.Context(), user, testPass, grants...))
+	require.NoError(t, e.WaitReplicated(t.Context()))
+	a := access(e.replica)
+	a.User = user
+	srv, err := a.Open(t.Context(), a.Hosts[0].Addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = srv.Close() })
+	f, err := Acquire(t.Context(), srv, e.slot, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+// OPTIMIZE tells of a lock wait and of a kill in rows. Both are what they are with an ALTER, and a
+// stop in the middle of its work waits: it would leave the table damaged.
+func TestOptimizeStopped(t *testing.T) {
+	each(t, func(t *testing.T, e *env) {
+		f := e.optimizer(t)
+		for _, engine := range e.engines() {
+			e.local(t, engine, 200_000)
+			name := dbconn.QuoteName(e.schema, engine)
+			require.NoError(t, e.replica.Exec(t.Context(), "SET sql_log_bin=0; ALTER TABLE "+name+" ENGINE="+engine+"; DELETE FROM "+name+" WHERE id % 3 = 0; SET sql_log_bin=1"))
+			task := e.task(engine)
+			task.Method, task.LockWait = Method{Kind: Optimize}, time.Second
+			release := e.hold(t, engine)
+			res, err := f.Run(t.Context(), task, hooks(new(Mark)))
+			require.ErrorIs(t, err, ErrLockWait)
+			require.Equal(t, Failed, res.Outcome)
+
+			why := errors.New("a person clicked skip")
+			stop := func(lockWait time.Duration, phase string) (Result, error) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				task.LockWait = lockWait
+				ended := make(chan error, 1)
+				go func() {
+					res, err = f.Run(ctx, task, hooks(new(Mark)))
+					ended <- err
+				}()
+				eventually(t, phase, func() bool {
+					var n int
+					require.NoError(t, e.replica.DB().QueryRowContext(t.Context(),
+						"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = ? AND INFO LIKE 'OPTIMIZE %' AND STATE LIKE ?", f.sess.ID, phase).Scan(&n))
+					return n == 1
+				})
+				cancel(why)
+				err := <-ended
+				return res, err
+			}
+			res, err = stop(3*time.Second, "Waiting for%")
+			require.ErrorIs(t, err, ErrKilled)
+			require.ErrorIs(t, err, why)
+			require.Equal(t, Killed, res.Outcome)
+
+			release()
+			res, err = stop(3*time.Second, "Repair%")
+			require.NoError(t, err)
+			require.Equal(t, Done, res.Outcome)
+			require.Contains(t, res.Late, "damaged")
+			var n int
+			require.NoError(t, e.replica.DB().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+name).Scan(&n))
+			require.Equal(t, 200_000-66_667, n)
+		}
 	})
 }
 

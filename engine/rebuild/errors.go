@@ -29,6 +29,8 @@ const (
 	ClassRefused    Class = "refused"    // Permit said no
 	ClassRows       Class = "rows"       // the row count changed
 	ClassBroken     Class = "broken"     // the table is damaged (OPTIMIZE said so)
+	ClassPurge      Class = "purge"      // what was deleted before is not gone yet
+	ClassApplier    Class = "applier"    // the applier did not stop in time
 	ClassExecutor   Class = "executor"   // an executor did something else than it should
 	ClassOther      Class = "other"
 )
@@ -62,6 +64,8 @@ var (
 	ErrRefused    = &Error{Class: ClassRefused}
 	ErrRows       = &Error{Class: ClassRows}
 	ErrBroken     = &Error{Class: ClassBroken}
+	ErrPurge      = &Error{Class: ClassPurge}
+	ErrApplier    = &Error{Class: ClassApplier}
 )
 
 // Error implements error.
@@ -112,8 +116,8 @@ var situations = map[uint16]situation{
 	1205: {ClassLockWait, true, "The table was in use and its lock was not given in time; the table is as it was.",
 		"Wait for the transaction that holds it, or let the job try again."},
 	1213: {ClassDeadlock, true, "The server saw a deadlock and chose our statement; the table is as it was.", "It is tried again."},
-	1799: {ClassOnlineLog, true, "More was written to the table during the rebuild than innodb_online_alter_log_max_size holds; the table is as it was.",
-		"Try at a quieter time, with the applier stopped, or with a bigger innodb_online_alter_log_max_size."},
+	1799: {ClassOnlineLog, false, "More was written to the table during the rebuild than innodb_online_alter_log_max_size holds; the table is as it was.",
+		"Ask again with --check-rows, which stops the replication of the host for this table, try at a quieter time, or raise innodb_online_alter_log_max_size."},
 	1062: {ClassDuplicate, false, "The server reported a duplicate key that the table does not have, a known bug of online rebuilds under writes; the table is as it was.",
 		"Rebuild it with the applier stopped."},
 	1114: {ClassDiskFull, false, "The disk is full; the server took the new file back and the table is as it was.", "Free space on the server before the job goes on."},
@@ -139,7 +143,11 @@ func failure(err error) *Error {
 	if errors.As(err, &mine) {
 		return mine
 	}
-	number := dbconn.Code(err)
+	return numbered(dbconn.Code(err), err)
+}
+
+// numbered is the *Error of a number of the server.
+func numbered(number uint16, err error) *Error {
 	s, known := situations[number]
 	if !known {
 		text := "The server ended the statement with an error; the table is as it was."

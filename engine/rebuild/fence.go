@@ -17,6 +17,9 @@ type Fence struct {
 	srv  *dbconn.Server
 	sess *dbconn.Session
 	slot int
+
+	stopWait  time.Duration // for an applier to stop
+	purgeWait time.Duration // for purge to finish
 }
 
 // lockEvery is how long one GET_LOCK waits before the context and the holder are looked at again.
@@ -35,7 +38,7 @@ func Acquire(ctx context.Context, srv *dbconn.Server, slot int, told func(holder
 	if err != nil {
 		return nil, fmt.Errorf("acquire slot %d of %s: %w", slot, srv.Name, err)
 	}
-	f := &Fence{srv: srv, sess: sess, slot: slot}
+	f := &Fence{srv: srv, sess: sess, slot: slot, stopWait: stopLimit, purgeWait: purgeLimit}
 	if err := f.lock(ctx, told); err != nil {
 		return nil, errors.Join(err, sess.Close())
 	}
@@ -43,7 +46,9 @@ func Acquire(ctx context.Context, srv *dbconn.Server, slot int, told func(holder
 }
 
 // name is the lock's. Locks are per server and are not replicated.
-func (f *Fence) name() string { return fmt.Sprintf("recycler:%d", f.slot) }
+func (f *Fence) name() string { return fenceName(f.slot) }
+
+func fenceName(slot int) string { return fmt.Sprintf("recycler:%d", slot) }
 
 // lock waits for the lock.
 func (f *Fence) lock(ctx context.Context, told func(string)) error {

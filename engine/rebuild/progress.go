@@ -91,19 +91,25 @@ func (g *gauge) size(ctx context.Context) (bytes int64, found bool, err error) {
 		}
 		return bytes, err == nil, err
 	}
+	files, err := g.files(ctx)
+	for _, f := range files {
+		bytes += f.Bytes
+	}
+	return bytes, len(files) > 0, err
+}
+
+// files are those the statement writes.
+func (g *gauge) files(ctx context.Context) (files []tablespace.NewFile, err error) {
 	if g.name.Table == "" {
 		if g.name, err = tablespace.DiskNameOf(ctx, g.srv, g.srv.Version, g.t.Schema, g.t.Table); err != nil {
-			return 0, false, err
+			return nil, err
 		}
 	}
-	files, err := tablespace.Growing(ctx, g.srv, g.srv.Version, g.name, g.connection, g.t.Mark.SpaceID)
+	files, err = tablespace.Growing(ctx, g.srv, g.srv.Version, g.name, g.connection, g.t.Mark.SpaceID)
 	if err != nil {
-		return 0, false, fmt.Errorf("measure the new file: %w", err)
+		return nil, fmt.Errorf("measure the new file: %w", err)
 	}
-	for _, f := range files {
-		bytes += f
-	}
-	return bytes, len(files) > 0, nil
+	return files, nil
 }
 
 // phase is what the server says the connection does: the stage of performance_schema where its

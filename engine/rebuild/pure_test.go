@@ -145,7 +145,7 @@ func TestFailure(t *testing.T) {
 		require.NotEmpty(t, e.Sentence())
 		require.ErrorIs(t, e, &Error{Class: class})
 		require.NotErrorIs(t, e, &Error{Class: ClassUnknown})
-		require.Equal(t, class == ClassLockWait || class == ClassDeadlock || class == ClassOnlineLog, e.Retry)
+		require.Equal(t, class == ClassLockWait || class == ClassDeadlock, e.Retry)
 		if class == ClassDuplicate {
 			require.NotContains(t, e.Error(), "secret")
 		}

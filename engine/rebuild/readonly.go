@@ -51,10 +51,10 @@ const restoreWait = 2
 // restorePause is the time between two tries.
 const restorePause = 2 * time.Second
 
-// Restore puts back what Lift and StopApplier changed, and says so by restored, one by one. It
+// Restore puts back what Lift and the stop of an applier changed, and says so by restored, one by one. It
 // waits until no statement of ours runs on the server and tries until ctx ends. stillReplica is
 // asked before super_read_only is switched on and again after; on a server that has become a
-// primary it is left as it is, and the error is of ClassPromoted.
+// primary it is left as it is, and so is an applier; the error is of ClassPromoted.
 func Restore(ctx context.Context, srv *dbconn.Server, changes []Change, stillReplica func(context.Context) error, restored func(Change) error) error {
 	var errs []error
 	for _, c := range changes {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"mysql-recycler/engine/dbconn"
@@ -23,15 +24,15 @@ func (f *Fence) Run(ctx context.Context, t Task, h Hooks) (Result, error) {
 	if h.Progress == nil {
 		h.Progress = func(Progress) {}
 	}
+	if t.Method.Kind == Plugin && t.Method.StopSQL { // it copies rows in its own way: the proof is their number
+		t.CheckRows = true
+	}
 	if t.Mark.set() {
-		adopt := f.adopt
-		if t.Method.Kind == Plugin {
-			adopt = f.adoptExecutor
-		}
-		res, decided, err := adopt(ctx, t, h)
+		res, decided, err := f.takeUp(ctx, t, h)
 		if decided {
 			return res, err
 		}
+		t.Mark = Mark{}
 	}
 	if ctx.Err() != nil {
 		return stopped(ctx, Result{})
@@ -109,6 +110,7 @@ func (f *Fence) once(ctx context.Context, t Task, h Hooks) (Result, error) {
 	if err != nil {
 		return res, failure(err)
 	}
+	mark.Rows = t.Mark.Rows
 	res.Before = mark.BeforeBytes
 	if err := h.Permit(ctx, f.sess); err != nil && ctx.Err() == nil {
 		return res, &Error{Class: ClassRefused, Text: "The guard refused the server; nothing was done.", Err: err}
@@ -158,9 +160,9 @@ func (f *Fence) execute(ctx context.Context, t Task, h Hooks, res Result) (Resul
 	e := failure(err)
 	res.Outcome = Failed
 	switch {
-	case e.Class == ClassKilled && w.killed():
+	case w.killed() && (e.Class == ClassKilled || t.Method.Kind == Optimize && e.Class == ClassLockWait):
 		res.Outcome = Killed
-		e.Err = context.Cause(ctx)
+		e = numbered(1317, context.Cause(ctx))
 	case e.Class == ClassKilled:
 		e.Text = "Somebody stopped the statement on the server; the table is as it was."
 		e.Advice = "Find out who, and why, before it is tried again."
@@ -169,8 +171,13 @@ func (f *Fence) execute(ctx context.Context, t Task, h Hooks, res Result) (Resul
 		f.nameHolder(t, e)
 	}
 	res.After = res.Before
-	if err := f.cleared(t); err != nil {
+	left, err := f.cleared(t)
+	if err != nil {
 		e.Err = errors.Join(e.Err, err)
+	}
+	if len(left) > 0 {
+		e.Text += " The server still holds " + strings.Join(left, ", ") + "."
+		e.Advice = strings.TrimSpace(e.Advice + " Look for the file when nothing is rebuilt on the server; a restart of it removes what no statement needs.")
 	}
 	return res, e
 }
@@ -191,7 +198,10 @@ func (f *Fence) nameHolder(t Task, e *Error) {
 // finish measures the table after the server said that it is done.
 func (f *Fence) finish(ctx context.Context, t Task, res Result, w *watch) (Result, error) {
 	res.Outcome = Done
-	if w.killed() {
+	switch {
+	case w.killed() && t.Method.Kind == Optimize:
+		res.Late = "The stop waited for the table: OPTIMIZE stopped in the middle leaves a damaged table."
+	case w.killed():
 		res.Late = fmt.Sprintf("The stop came too late: the server was in its last phase (%s), where it no longer listens, and finished the table.", w.phaseAtKill)
 	}
 	// A cancelled context must not keep us from measuring what was done.
@@ -209,18 +219,25 @@ func (f *Fence) finish(ctx context.Context, t Task, res Result, w *watch) (Resul
 const lookLimit = 15 * time.Second
 
 // cleared waits until the new file of a failed statement is gone: the server removes it before it
-// answers, the list of tablespaces follows.
-func (f *Fence) cleared(t Task) error {
+// answers, the list of tablespaces follows. It returns the files that stay.
+func (f *Fence) cleared(t Task) (left []string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookLimit)
 	defer cancel()
 	g := newGauge(f.srv, t, f.sess.ID)
 	for {
-		_, found, err := g.size(ctx)
-		if err != nil || !found {
-			return err
+		files, err := g.files(ctx)
+		if ctx.Err() != nil {
+			return left, nil
+		}
+		if err != nil || len(files) == 0 {
+			return nil, err
+		}
+		left = left[:0]
+		for _, file := range files {
+			left = append(left, file.Name)
 		}
 		if !sleep(ctx, 200*time.Millisecond) {
-			return fmt.Errorf("the temporary file of %s.%s is still there", t.Schema, t.Table)
+			return left, nil
 		}
 	}
 }

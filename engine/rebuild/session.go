@@ -68,6 +68,9 @@ func (f *Fence) prepare(ctx context.Context, t Task) (seen, error) {
 	if f.srv.Version.Flavor == dbconn.MariaDB {
 		settings = append(settings, "SET SESSION max_statement_time = 0") // a global one would kill the ALTER
 	}
+	if t.Method.Kind == Optimize {
+		settings = append(settings, "SET SESSION lc_messages = 'en_US'") // its rows are told apart by their text
+	}
 	for _, s := range settings {
 		if _, err := f.sess.ExecContext(ctx, s); err != nil {
 			return seen{}, failure(fmt.Errorf("prepare the session: %w", err))

@@ -179,10 +179,11 @@ func TestStopApplier(t *testing.T) {
 		require.Equal(t, b.changed, b.restored)
 		e.runs(t)
 
-		e.hold(t, "frag")
+		release := e.root(t, "LOCK TABLES @schema.frag READ")
 		task.LockWait = time.Second
 		_, err = e.acquireOnce(t, task, h)
 		require.ErrorIs(t, err, ErrLockWait)
+		release()
 		e.runs(t)
 
 		// After a crash the record is all there is.

@@ -68,6 +68,7 @@ func (f *Fence) mark(ctx context.Context, t Task) (Mark, error) {
 		Definition:   definition,
 		ServerNow:    time.UnixMicro(int64(now * 1e6)).UTC(),
 		ConnectionID: f.sess.ID,
+		Slot:         f.slot,
 		CreateTime:   s.created,
 		SpaceID:      s.spaces.Greatest,
 		BeforeBytes:  s.bytes,

@@ -6,13 +6,14 @@ import (
 	"strconv"
 
 	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/throttle"
 )
 
 // Tag is the comment by which a statement of ours is found in the process list. The server keeps
 // comments in PROCESSLIST.INFO; a client that strips them (mysql without --comments) would break
 // recovery, the Go driver does not.
 func Tag(job string, step int) string {
-	return fmt.Sprintf("/* recycler job=%s step=%d */", job, step)
+	return fmt.Sprintf(throttle.TagStart+"%s step=%d */", job, step)
 }
 
 // tagPattern finds our tag at the beginning of a statement, and nowhere else: a statement that

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"mysql-recycler/engine/dbconn"
@@ -34,7 +35,9 @@ type Mark struct {
 	CreateTime   time.Time `json:"create_time"`
 	SpaceID      int64     `json:"space_id"` // greatest of the table's tablespaces
 	BeforeBytes  int64     `json:"before_bytes"`
-	Definition   string    `json:"definition,omitempty"` // digest of SHOW CREATE TABLE; executors only
+	Definition   string    `json:"definition,omitempty"`  // digest of SHOW CREATE TABLE; executors only
+	Slot         int       `json:"slot,omitempty"`        // of the fence that ConnectionID holds
+	Rows         *int64    `json:"rows_before,omitempty"` // Task.CheckRows; counted while nothing could write
 }
 
 // set reports whether an earlier run stored the mark.
@@ -71,7 +74,12 @@ type Result struct {
 	Late    string        `json:"late,omitempty"` // a kill that came too late to stop the statement, in words
 	Rows    *RowCheck     `json:"rows,omitempty"` // Task.CheckRows
 	Tries   int           `json:"tries,omitempty"`
+
+	NotChecked string `json:"not_checked,omitempty"` // why there are no Rows though they were asked for, in words
 }
+
+// Remarks is what people should know of a table that is done; empty: nothing.
+func (r Result) Remarks() string { return strings.TrimSpace(r.Late + " " + r.NotChecked) }
 
 // RowCheck is the number of rows before and after, counted while nothing could write.
 type RowCheck struct {

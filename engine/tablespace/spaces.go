@@ -262,18 +262,24 @@ func SpacesOf(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, n
 //	5.6, 5.7     schema/#sql-ib<table id>-<number>
 //	MariaDB      schema/#sql-alter-<process>-<connection>, both in hex
 //	COPY         schema/#sql-<process>_<connection> in MySQL
-func Growing(ctx context.Context, q dbconn.Querier, v dbconn.Version, name DiskName, connection uint64, known int64) ([]int64, error) {
+func Growing(ctx context.Context, q dbconn.Querier, v dbconn.Version, name DiskName, connection uint64, known int64) ([]NewFile, error) {
 	list, err := readSpaces(ctx, q, v, name.Schema+"/")
 	if err != nil {
 		return nil, err
 	}
-	var out []int64
+	var out []NewFile
 	for _, s := range list {
 		if s.id > known && growsFor(s, name, connection) {
-			out = append(out, s.file)
+			out = append(out, NewFile{Name: s.name[strings.LastIndexByte(s.name, '/')+1:], Bytes: s.file})
 		}
 	}
 	return out, nil
+}
+
+// NewFile is a file that an ALTER writes, by the name of its tablespace without the schema.
+type NewFile struct {
+	Name  string
+	Bytes int64
 }
 
 // growsFor reports whether a tablespace with a new id belongs to the ALTER of a connection.

@@ -120,11 +120,16 @@ const locksSQL = `SELECT t.PROCESSLIST_ID, COALESCE(t.PROCESSLIST_USER, ''), COA
  WHERE l.OBJECT_TYPE = 'TABLE' AND l.OBJECT_SCHEMA = ? AND l.OBJECT_NAME = ? AND l.LOCK_STATUS = 'GRANTED'
  AND t.PROCESSLIST_ID IS NOT NULL AND t.PROCESSLIST_ID <> CONNECTION_ID()`
 
+// TagStart begins the comment by which statements of ours are known in a process list.
+const TagStart = "/* recycler job="
+
 // transactionsSQL finds all open transactions; without metadata_locks nobody can tell which
-// tables they hold. The server refreshes INNODB_TRX only after 0.1 s without a reader.
+// tables they hold. The rebuild of another worker is one as well, on a table of its own, and is left
+// out: two workers would otherwise wait for each other. The server refreshes INNODB_TRX only after
+// 0.1 s without a reader.
 const transactionsSQL = `SELECT x.trx_mysql_thread_id, COALESCE(p.USER, ''), COALESCE(p.HOST, ''), TIMESTAMPDIFF(SECOND, x.trx_started, NOW())
  FROM information_schema.INNODB_TRX x LEFT JOIN information_schema.PROCESSLIST p ON p.ID = x.trx_mysql_thread_id
- WHERE x.trx_mysql_thread_id NOT IN (0, CONNECTION_ID())`
+ WHERE x.trx_mysql_thread_id NOT IN (0, CONNECTION_ID()) AND COALESCE(p.INFO, '') NOT LIKE 'ALTER ` + TagStart + `%'`
 
 // Holders lists the sessions that hold, or may hold, the metadata lock of a table. MySQL 8.0+
 // knows the locks; elsewhere every open transaction is a suspect.
@@ -135,6 +140,12 @@ func Holders(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, ta
 			return certain, err
 		}
 	}
+	return Transactions(ctx, q)
+}
+
+// Transactions lists the open transactions of a server but those of our own rebuilds. Its answer can
+// be 0.1 s old.
+func Transactions(ctx context.Context, q dbconn.Querier) ([]Holder, error) {
 	return holders(ctx, q, false, transactionsSQL)
 }
 

@@ -24,7 +24,7 @@ func ready(t *testing.T, change ...func(*Options)) *world {
 func TestErrorsGoToTheSenderAlone(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"discover db-prd-3":            "I do not know a host or cluster db-prd-3.\n(Did you mean db-prod-3?)\n",
+		"discover db-prd-3":            "db-prd-3 is not a configured host or cluster.\n(Did you mean db-prod-3?)\n",
 		"run db-prod-3 --schema shpo":  "There is no `shpo` on `db-prod-3` in the newest discovery. Did you mean `shop`?\nTry: `/recycle run db-prod-3 --schema shop`\n",
 		"run db-prod-3 shop.ordres":    "There is no `shop.ordres` on `db-prod-3` in the newest discovery. Did you mean `shop.orders`?\nTry: `/recycle run db-prod-3 --table shop.orders`\n",
 		"run db-prod-3 --table ordres": "There is no `ordres` on `db-prod-3` in the newest discovery. Did you mean `orders`?\nTry: `/recycle run db-prod-3 --table orders`\n",

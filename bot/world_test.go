@@ -127,11 +127,7 @@ func (w *world) Find(name string) (engine.Target, error) {
 	case "db-prod-1", "db-prod-2", "db-prod-3":
 		return engine.Target{Cluster: "shop", Host: dbconn.Host{Name: name, Addr: dbconn.Addr{Host: name, Port: 3307}}, Settings: w.settings}, nil
 	}
-	p := &engine.Problem{Code: "unknown_target", Text: "I do not know a host or cluster " + name + "."}
-	if near := nearest(name, w.Names()); near != "" {
-		p.Next = "Did you mean " + near + "?"
-	}
-	return engine.Target{}, p
+	return engine.Target{}, UnknownTarget(name, w.Names())
 }
 
 func (w *world) Access(string) *dbconn.Access { return nil }

@@ -285,6 +285,9 @@ func (w *world) Discovery(_ context.Context, id string) (engine.Discovery, error
 
 func (w *world) Want(_ context.Context, id string, want engine.Wanted, by approvals.Actor) (engine.Job, error) {
 	j := w.job(id)
+	if j.State.Final() {
+		return *j, &engine.Problem{Code: "job_ended", Text: id + " has ended: it is " + string(j.State) + "."}
+	}
 	j.Wanted = want
 	data, _ := json.Marshal(map[string]engine.Wanted{"wanted": want})
 	w.append(engine.Event{Kind: engine.EventJobWanted, RequestID: j.RequestID, JobID: id, Actor: by.ID, Data: data})

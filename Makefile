@@ -56,8 +56,8 @@ test-race: deps-test deps-race ## Run the race detector where goroutines meet
 	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -run '$(RACE_STORAGE)' ./storage
 
 .PHONY: demo
-demo: deps-demo build ## Boot a cluster, a chat workspace and the bot; ONCE=1 plays and checks the story
-	./bin/recycler demo $(if $(ONCE),--once)
+demo: deps-demo build ## Boot a cluster, a chat workspace and the bot; ONCE=1 plays and checks the story (within WITHIN=3m), FLAVOR=mysql on MySQL
+	./bin/recycler demo $(if $(ONCE),--once) $(if $(FLAVOR),--flavor $(FLAVOR)) $(if $(WITHIN),--within $(WITHIN))
 
 .PHONY: bench
 bench: deps-test ## Run the benchmarks of the packages that have some
@@ -97,4 +97,4 @@ deps-test:
 deps-race:
 	@.ci/deps gcc
 deps-demo:
-	@.ci/deps go mariadb
+	@.ci/deps go $(or $(FLAVOR),mariadb)

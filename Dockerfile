@@ -25,7 +25,8 @@ USER 65532:65532
 VOLUME ["/var/lib/recycler"]
 # SIGTERM ends the process in seconds; a rebuild goes on on its server and is adopted by the next start.
 STOPSIGNAL SIGTERM
-# Asks the API on this machine; it needs api.listen: 127.0.0.1:8080 in the configuration.
+# With api.listen: 127.0.0.1:8080 in the configuration it asks the server itself; without, as is the
+# default, it looks for the server's heartbeat in the database.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 CMD ["/usr/bin/recycler", "health"]
 ENTRYPOINT ["/usr/bin/recycler"]
 CMD ["serve", "--config", "/etc/recycler/recycler.yaml"]

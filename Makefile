@@ -15,10 +15,14 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 # Packages at once and how long one may take: two real-server packages fill two cores.
 TEST_FLAGS ?= -p 2 -timeout 10m
-# The packages where goroutines meet; the rest is left to `make test`. Of storage only the tests in
-# which they do: SQLite in Go is twenty times slower under the race detector.
-RACE ?= ./approvals/... ./bot/... ./configs/... ./engine ./engine/guard/... ./engine/throttle/... ./storage/queue/...
-RACE_STORAGE ?= Concurrent|OneDecision|OneTakes|EventsAppear|Lease|Frozen|Progress|Outbox
+# The packages where goroutines meet; the rest is left to `make test`. Of storage and of the program only the
+# tests in which they do: SQLite in Go is twenty times slower under the race detector, and what kills whole
+# processes of the program takes minutes and meets nobody in its own. Pictures are drawn by one goroutine.
+RACE ?= ./approvals/... ./bot/... ./cmd/recycler/demo ./configs/... ./engine ./engine/dbconn ./engine/guard/... ./engine/plugin \
+	./engine/rebuild ./engine/throttle/... ./engine/topology ./storage/queue/...
+RACE_SKIP ?= PictureAndAltText
+RACE_STORAGE ?= Concurrent|OneDecision|OneTakes|EventsAppear|Lease|Frozen|Progress|Outbox|Keeper
+RACE_PROGRAM ?= Alerts|APIEventsLive|APIIdempotency|EveryAct|InTheChat|OverProcesses|OverTheAPI|Progress|Reload
 
 LINT_VERSION ?= v2.15.0
 LINT = $(CACHE)/bin/golangci-lint-$(LINT_VERSION)
@@ -52,12 +56,13 @@ test: deps-test ## Vet and test everything, on real servers and a real browser
 
 .PHONY: test-race
 test-race: deps-test deps-race ## Run the race detector where goroutines meet
-	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) $(RACE)
-	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -run '$(RACE_STORAGE)' ./storage
+	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -skip '$(RACE_SKIP)' $(RACE)
+	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -run '$(RACE_STORAGE)' ./storage ./storage/backup
+	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -run '$(RACE_PROGRAM)' ./cmd/recycler
 
 .PHONY: demo
-demo: deps-demo build ## Boot a cluster, a chat workspace and the bot; ONCE=1 plays and checks the story
-	./bin/recycler demo $(if $(ONCE),--once)
+demo: deps-demo build ## Boot a cluster, a chat workspace and the bot; ONCE=1 plays and checks the story (within WITHIN=3m), FLAVOR=mysql on MySQL
+	./bin/recycler demo $(if $(ONCE),--once) $(if $(FLAVOR),--flavor $(FLAVOR)) $(if $(WITHIN),--within $(WITHIN))
 
 .PHONY: bench
 bench: deps-test ## Run the benchmarks of the packages that have some
@@ -97,4 +102,4 @@ deps-test:
 deps-race:
 	@.ci/deps gcc
 deps-demo:
-	@.ci/deps go mariadb
+	@.ci/deps go $(or $(FLAVOR),mariadb)

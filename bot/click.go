@@ -289,12 +289,30 @@ func (b *Bot) want(ctx context.Context, who asker, line Line) (Message, error) {
 		return Message{}, err
 	}
 	w, k := wanted(line)
-	for _, j := range live {
-		if _, err := b.o.Wanter.Want(ctx, j.ID, w, who.user); err != nil {
-			return Message{}, err
+	return notice(who.l, k, args{"id": code(r.ID)}), b.wantAll(ctx, live, w, who.user)
+}
+
+// wantAll wants the same of every job, whatever became of the one before: who cancels means all hosts.
+// A job that has ended meanwhile refuses, which matters only when all do.
+func (b *Bot) wantAll(ctx context.Context, jobs []engine.Job, w engine.Wanted, by approvals.Actor) error {
+	var late, failed error
+	told := false
+	for _, j := range jobs {
+		_, err := b.o.Wanter.Want(ctx, j.ID, w, by)
+		var refused *engine.Problem
+		switch {
+		case err == nil:
+			told = true
+		case errors.As(err, &refused):
+			late = err
+		default:
+			failed = errors.Join(failed, err)
 		}
 	}
-	return notice(who.l, k, args{"id": code(r.ID)}), nil
+	if told || failed != nil {
+		return failed
+	}
+	return late
 }
 
 // live are the jobs of a request that have not ended; none is a refusal.

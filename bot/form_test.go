@@ -46,7 +46,7 @@ func TestTheFormSaysAtTheFieldWhatIsWrong(t *testing.T) {
 		host, schema, flags string
 		field, want         string
 	}{
-		{"db-prod-9x", "", "", "host", "I do not know a host or cluster db-prod-9x."},
+		{"db-prod-9x", "", "", "host", "db-prod-9x is not a configured host or cluster."},
 		{"db-prod-3", "<!channel>", "", "schema", "not a table pattern"},
 		{"db-prod-3", "shpo", "", "schema", "Did you mean shop?"},
 		{"db-prod-3", "", "--min-shre 3", "flags", "Did you mean --min-share?"},

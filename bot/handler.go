@@ -190,7 +190,7 @@ var problemKeys = map[string]key{
 	"break_glass_off": kProblemGlassOff, "not_break_glass": kProblemNotGlass, "break_glass_reason": kProblemGlassReason,
 	"break_glass_name": kProblemGlassName, "break_glass_host": kProblemHostNeeded,
 	"no_snapshot": kProblemNoSnapshot, "stale_snapshot": kProblemStale, "unknown_host": kProblemUnknownHost,
-	"unknown_target": kProblemUnknownHost, "primary_refused": kProblemPrimary, "host_refused": kProblemHost,
+	"primary_refused": kProblemPrimary, "host_refused": kProblemHost,
 	"nothing_to_do": kProblemNothing, "host_needed": kProblemHostNeeded, "own_request": kProblemOwn,
 	"not_approver": kProblemNotApprover, "already_decided": kProblemDecided, "expired": kProblemExpired,
 	"plan_changed": kProblemPlanChanged, "no_request": kProblemNoRequest, "no_approvers": kProblemNoApprovers,

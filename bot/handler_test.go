@@ -24,7 +24,7 @@ func ready(t *testing.T, change ...func(*Options)) *world {
 func TestErrorsGoToTheSenderAlone(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"discover db-prd-3":            "I do not know a host or cluster db-prd-3.\n(Did you mean db-prod-3?)\n",
+		"discover db-prd-3":            "db-prd-3 is not a configured host or cluster.\n(Did you mean db-prod-3?)\n",
 		"run db-prod-3 --schema shpo":  "There is no `shpo` on `db-prod-3` in the newest discovery. Did you mean `shop`?\nTry: `/recycle run db-prod-3 --schema shop`\n",
 		"run db-prod-3 shop.ordres":    "There is no `shop.ordres` on `db-prod-3` in the newest discovery. Did you mean `shop.orders`?\nTry: `/recycle run db-prod-3 --table shop.orders`\n",
 		"run db-prod-3 --table ordres": "There is no `ordres` on `db-prod-3` in the newest discovery. Did you mean `orders`?\nTry: `/recycle run db-prod-3 --table orders`\n",
@@ -245,6 +245,33 @@ func running(t *testing.T, change ...func(*Options)) *world {
 	w.moves("R-7QK1", engine.JobRunning, engine.EventJobStarted, "", nil)
 	w.tells()
 	return w
+}
+
+// racing is a store in which the first job ends just before anything is wanted of it.
+type racing struct{ *world }
+
+func (w racing) Want(ctx context.Context, id string, want engine.Wanted, by approvals.Actor) (engine.Job, error) {
+	w.job("R-7QK1").State = engine.JobSucceeded
+	return w.world.Want(ctx, id, want, by)
+}
+
+// A host that is done meanwhile keeps nothing from the others.
+func TestWantedOfSeveralHostsOfWhichOneJustEnded(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]engine.Wanted{"cancel R-7QK1": engine.WantCancel, "pause R-7QK1": engine.WantPause, "pause R-7QK1 --now": engine.WantPauseNow} {
+		w := running(t, func(o *Options) { o.Wanter = racing{o.Wanter.(*world)} })
+		for _, id := range []string{"R-7QK1b", "R-7QK1c"} {
+			j := *w.job("R-7QK1")
+			j.ID = id
+			w.jobs["R-7QK1"] = append(w.jobs["R-7QK1"], j)
+		}
+		require.NotContains(t, w.says(alice, in), "it is succeeded", in)
+		require.Equal(t, engine.WantRun, w.job("R-7QK1").Wanted, in)
+		require.Equal(t, want, w.job("R-7QK1b").Wanted, in)
+		require.Equal(t, want, w.job("R-7QK1c").Wanted, in)
+	}
+	w := running(t, func(o *Options) { o.Wanter = racing{o.Wanter.(*world)} })
+	require.Contains(t, w.says(alice, "cancel R-7QK1"), "R-7QK1 has ended: it is succeeded.", "when that was all, it is told")
 }
 
 func TestPauseResumeCancel(t *testing.T) {

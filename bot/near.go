@@ -1,6 +1,10 @@
 package bot
 
-import "strings"
+import (
+	"strings"
+
+	"mysql-recycler/engine"
+)
 
 // distance is the Damerau-Levenshtein distance in its restricted form: insert, delete, replace
 // and swap of neighbours each cost one.
@@ -52,4 +56,14 @@ func nearest(typed string, valid []string) string {
 		}
 	}
 	return best
+}
+
+// UnknownTarget refuses a name that is no configured host or cluster, with the nearest that is one.
+// What was typed is compared, never looked up.
+func UnknownTarget(name string, valid []string) *engine.Problem {
+	p := &engine.Problem{Code: "unknown_host", Text: name + " is not a configured host or cluster."}
+	if near := nearest(name, valid); near != "" {
+		p.Next = "Did you mean " + near + "?"
+	}
+	return p
 }

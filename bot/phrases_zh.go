@@ -44,7 +44,6 @@ var phrases = []phrase{
 	{"Click again.", "请再点一次。"},
 
 	// Names.
-	{"I do not know a host or cluster {}.", "没有名为 {1} 的主机或集群。"},
 	{"{} is not a configured host or cluster.", "{1} 不是已配置的主机或集群。"},
 	{"Did you mean {}?", "是否想输入 {1}？"},
 	{"{} is in more than one cluster.", "{1} 属于多个集群。"},

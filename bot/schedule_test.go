@@ -140,7 +140,7 @@ func TestScheduleMistakes(t *testing.T) {
 		`schedule add db-prod-3 --cron "61 2 * * *"`:      "`61 2 * * *` is not a value for `--cron`.\nTry: `/recycle schedule add db-prod-3 --cron \"0 2 * * sun\"`",
 		`schedule add db-prod-3 --cron "@every 1m"`:       "is not a value for `--cron`",
 		"schedule add db-prod-3 --cron @weekly --zone Mo": "`Mo` is not a value for `--zone`",
-		"schedule add crm-1 --cron @weekly":               "I do not know a host",
+		"schedule add crm-1 --cron @weekly":               "crm-1 is not a configured host or cluster.",
 		"run db-prod-3 --cron @weekly":                    "`run` has no flag `--cron`.",
 	} {
 		require.Contains(t, w.says(alice, in), want, in)

@@ -127,11 +127,7 @@ func (w *world) Find(name string) (engine.Target, error) {
 	case "db-prod-1", "db-prod-2", "db-prod-3":
 		return engine.Target{Cluster: "shop", Host: dbconn.Host{Name: name, Addr: dbconn.Addr{Host: name, Port: 3307}}, Settings: w.settings}, nil
 	}
-	p := &engine.Problem{Code: "unknown_target", Text: "I do not know a host or cluster " + name + "."}
-	if near := nearest(name, w.Names()); near != "" {
-		p.Next = "Did you mean " + near + "?"
-	}
-	return engine.Target{}, p
+	return engine.Target{}, UnknownTarget(name, w.Names())
 }
 
 func (w *world) Access(string) *dbconn.Access { return nil }
@@ -297,6 +293,9 @@ func (w *world) Discovery(_ context.Context, id string) (engine.Discovery, error
 
 func (w *world) Want(_ context.Context, id string, want engine.Wanted, by approvals.Actor) (engine.Job, error) {
 	j := w.job(id)
+	if j.State.Final() {
+		return *j, &engine.Problem{Code: "job_ended", Text: id + " has ended: it is " + string(j.State) + "."}
+	}
 	j.Wanted = want
 	data, _ := json.Marshal(map[string]engine.Wanted{"wanted": want})
 	w.append(engine.Event{Kind: engine.EventJobWanted, RequestID: j.RequestID, JobID: id, Actor: by.ID, Data: data})

@@ -39,6 +39,7 @@ type world struct {
 	tokens map[string]Token // by hash
 	broken error
 	reads  int // of the event log
+	failed int // of them
 	chat   ChatStats
 }
 
@@ -67,6 +68,9 @@ func (w *world) EventsAfter(_ context.Context, seq int64, limit int) ([]engine.E
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reads++
+	if w.broken != nil {
+		w.failed++
+	}
 	from := min(int(seq), len(w.events))
 	return append([]engine.Event(nil), w.events[from:min(len(w.events), from+limit)]...), w.broken
 }

@@ -217,7 +217,10 @@ func TestEventsThroughAnOutage(t *testing.T) {
 	defer f.Close()
 	w.do(func() { w.broken = errors.New("disk on fire") })
 	w.happen(tables(5)...)
-	time.Sleep(30 * time.Millisecond) // a few polls fail
+	soon(t, func() (few bool) {
+		w.do(func() { few = w.failed >= 2 })
+		return few
+	}, "the polls go on through the outage")
 	w.do(func() { w.broken = nil })
 	follow(t, f, 0, 5)
 }

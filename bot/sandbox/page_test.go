@@ -143,6 +143,48 @@ func TestPageInChromium(t *testing.T) {
 	noErrors(t, tab, console)
 }
 
+// A thread is opened from a message, answered in with the keyboard, and closed; its replies are not in the
+// channel, which only tells how many there are.
+func TestThreadInChromium(t *testing.T) {
+	ctx, s, c := world(t, nil)
+	newApp(t, ctx, s, 1)
+	tab := browser(t, ctx)
+	p := person{t, tab}
+	console := chromedp.Console(tab)
+	root, err := c.Say(ctx, "bob", "#db-ops", "", "db-prod-3 is slow")
+	require.NoError(t, err)
+
+	p.do(chromedp.Navigate(s.URL()+"/#alice/db-ops"), chromedp.WaitReady(chromedp.CSS("body[data-ready]")))
+	p.sees("#stream .message", "db-prod-3 is slow")
+	p.do(chromedp.SendKeys(chromedp.CSS(fmt.Sprintf("#stream [data-ts=%q] [aria-label='Reply in thread']", root)), "\r"))
+	p.sees("#thread .bar", "Thread")
+	p.sees("#thread .message", "db-prod-3 is slow")
+	p.do(chromedp.SendKeys(chromedp.CSS("#composer-thread"), "its *disk* is full\r"))
+	p.sees("#thread .message .text b, #thread .message .text strong", "disk")
+	p.sees("#stream .replies", "1 reply")
+	_, err = c.Say(ctx, "bob", "#db-ops", root, "then recycle it")
+	require.NoError(t, err)
+	p.sees("#thread .message", "then recycle it")
+	p.sees("#thread .day", "2 replies")
+	p.sees("#stream .replies", "2 replies")
+	require.Equal(t, "false", p.value(`document.querySelector("#stream").innerText.includes("then recycle it")`), "replies are in their thread alone")
+
+	p.do(chromedp.SendKeys(chromedp.CSS("#composer-thread"), "/recycle list\r"))
+	p.sees("#toasts", "Slash commands do not work in threads.")
+	p.click("#thread [aria-label='Close thread']")
+	p.do(chromedp.WaitNotVisible(chromedp.CSS("#thread")))
+	p.click("#stream .replies") // and back, from the line that counts them
+	p.sees("#thread .message", "its disk is full")
+
+	thread, err := c.Thread(ctx, "#db-ops", root)
+	require.NoError(t, err)
+	require.Len(t, thread, 3)
+	require.Equal(t, root, thread[1].ThreadTS)
+	require.Equal(t, "its *disk* is full", thread[1].Text)
+	require.Equal(t, "U0ALICE", thread[1].User)
+	noErrors(t, tab, console)
+}
+
 // noErrors fails on anything the page complained about.
 func noErrors(t *testing.T, tab context.Context, console func(func(chromedp.ConsoleMessage, error) bool)) {
 	t.Helper()

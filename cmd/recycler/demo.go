@@ -24,6 +24,7 @@ func demoCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&once, "once", os.Getenv("ONCE") == "1", "play the story, check it and end")
 	c.Flags().StringVar(&o.Flavor, "flavor", "mariadb", "server family: mariadb or mysql")
+	c.Flags().DurationVar(&o.Within, "within", demo.DefaultWithin, "with --once: how long the whole story may take")
 	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:0", "address of the chat page")
 	return c
 }

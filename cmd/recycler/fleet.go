@@ -29,10 +29,7 @@ type member struct {
 
 func (a *app) member() *member {
 	c := a.conf.Load().config
-	n := storage.Node{Process: a.queue.ClientID(), Name: c.Node.Name, Roles: strings.Join(c.Node.Roles, ","), Program: buildVersion()}
-	if n.Name == "" {
-		n.Name, _, _ = strings.Cut(nodeName(), "/")
-	}
+	n := storage.Node{Process: a.queue.ClientID(), Name: memberName(c), Roles: strings.Join(c.Node.Roles, ","), Program: buildVersion()}
 	if c.Node.Has(configs.RoleWorker) {
 		var works []string
 		for region := range regions(c) {
@@ -41,6 +38,15 @@ func (a *app) member() *member {
 		n.Regions = strings.Join(works, ",")
 	}
 	return &member{nodes: storage.NewNodes(a.db), queue: a.queue, node: n, log: a.log.Named("node")}
+}
+
+// memberName is the node's name as configured, else the machine's.
+func memberName(c configs.Config) string {
+	if c.Node.Name != "" {
+		return c.Node.Name
+	}
+	host, _, _ := strings.Cut(nodeName(), "/")
+	return host
 }
 
 // shownRegion is the name of a region for people and in holds; clusters may have none.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"mysql-recycler/bot/api"
 	"mysql-recycler/configs"
+	"mysql-recycler/storage"
 )
 
 // healthWithin bounds the question.
@@ -25,14 +27,14 @@ func healthCommand() *cobra.Command {
 	var live bool
 	c := &cobra.Command{
 		Use: "health", Short: "Ask the server of this machine whether it is ready; for probes", Args: usageArgs(cobra.NoArgs),
-		Long: "Calls the API at api.listen of the configuration, without a token. Exit code 0: it is ready (storage\nanswers, chat is connected); 1: it is not; 4: it does not answer; 2: no API is configured.",
+		Long: "Calls the API at api.listen of the configuration, without a token. Exit code 0: it is ready (storage\nanswers, chat is connected); 1: it is not; 4: it does not answer. Without api.listen the server's\nheartbeat in the database is looked at, which tells that it and its storage work, and nothing of the chat.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, _, err := load(path)
 			if err != nil {
 				return err
 			}
 			if cfg.API.Listen == "" {
-				return &usageError{errors.New("api.listen is not set; the server can only be asked over its API, for example at 127.0.0.1:8080")}
+				return beating(c.Context(), c.OutOrStdout(), cfg)
 			}
 			what := "ready"
 			if live {
@@ -48,6 +50,30 @@ func healthCommand() *cobra.Command {
 	configFlag(c, &path)
 	c.Flags().BoolVar(&live, "live", false, "only whether the process works at all")
 	return c
+}
+
+// beating looks for a fresh heartbeat of a process of this node: all that is known of a server that
+// listens nowhere.
+func beating(ctx context.Context, out io.Writer, c configs.Config) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, healthWithin)
+	defer cancel()
+	db, err := openCurrent(ctx, c.Storage)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	nodes, err := storage.NewNodes(db).All(ctx)
+	if err != nil {
+		return err
+	}
+	here := memberName(c)
+	for _, n := range nodes {
+		if n.Name == here && n.Alive {
+			_, err := fmt.Fprintln(out, "alive, by its heartbeat in the database; whether chat is connected it tells only with api.listen")
+			return err
+		}
+	}
+	return fmt.Errorf("no server of %s has shown itself in the database lately", here)
 }
 
 // healthy asks one question. Nothing secret is sent, and who answers is on this machine, so its

@@ -64,9 +64,9 @@ func (p planning) Plan(ctx context.Context, s engine.PlanSpec) (engine.Plan, err
 // oneHost is a configuration of one host.
 type oneHost struct{}
 
-func (oneHost) Find(name string) (engine.Target, error) {
+func (h oneHost) Find(name string) (engine.Target, error) {
 	if name != "db-3" {
-		return engine.Target{}, &engine.Problem{Code: "unknown_target", Text: "I do not know " + name + "."}
+		return engine.Target{}, bot.UnknownTarget(name, h.Names())
 	}
 	return engine.Target{Cluster: "db", Host: dbconn.Host{Name: name}, Settings: engine.ClusterSettings{Environment: "production"}}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mysql-recycler/approvals"
+	"mysql-recycler/bot"
 	"mysql-recycler/configs"
 	"mysql-recycler/engine"
 	"mysql-recycler/engine/dbconn"
@@ -62,7 +63,7 @@ func (t *targets) Find(name string) (engine.Target, error) {
 			return engine.Target{Cluster: cl.Name, Settings: t.settings(cl)}, nil
 		}
 	}
-	return engine.Target{}, &engine.Problem{Code: "unknown_host", Text: name + " is not a configured host or cluster."}
+	return engine.Target{}, bot.UnknownTarget(name, t.Names())
 }
 
 // Access implements engine.Targets.

@@ -3,6 +3,7 @@ package mysqltest
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -216,6 +217,31 @@ func TestRingReplicatesAllAround(t *testing.T) {
 	require.NoError(t, c.WaitReplicated(ctx))
 	require.Equal(t, 1, count(t, c.Nodes[2].DB(), "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='ring'"))
 	require.Equal(t, 1, count(t, c.Nodes[2].DB(), "SELECT @@GLOBAL.innodb_doublewrite AND @@GLOBAL.sync_binlog"))
+}
+
+// Seven servers in three levels replicate from whom the shape says, in the servers' own words.
+func TestTreeReplicatesDownAllLevels(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	c := MustStart(t, Options{Shape: "tree7"})
+	require.Len(t, c.Nodes, 7)
+	for i, source := range map[int]int{1: 0, 2: 0, 3: 1, 4: 1, 5: 2, 6: 2} {
+		rows, err := queryRows(ctx, c.Nodes[i].DB(), "SHOW SLAVE STATUS")
+		require.NoError(t, err)
+		require.Len(t, rows, 1, c.Nodes[i].Name)
+		require.Equal(t, c.Nodes[source].Host, rows[0]["Master_Host"], c.Nodes[i].Name)
+		require.Equal(t, fmt.Sprint(c.Nodes[source].ServerID), rows[0]["Master_Server_Id"], c.Nodes[i].Name)
+		require.Equal(t, "Yes", rows[0]["Slave_IO_Running"], c.Nodes[i].Name)
+		require.Same(t, c.Nodes[source], c.Nodes[i].Source)
+	}
+	rows, err := queryRows(ctx, c.Nodes[0].DB(), "SHOW SLAVE STATUS")
+	require.NoError(t, err)
+	require.Empty(t, rows, "the root replicates from nobody")
+	require.NoError(t, c.Nodes[0].Exec(ctx, "CREATE DATABASE tree"))
+	require.NoError(t, c.WaitReplicated(ctx))
+	for _, leaf := range c.Nodes[3:] {
+		require.Equal(t, 1, count(t, leaf.DB(), "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='tree'"), leaf.Name)
+	}
 }
 
 func TestStopLeavesNothing(t *testing.T) {

@@ -3,7 +3,9 @@ package demo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"mysql-recycler/bot/sandbox"
 )
@@ -35,35 +37,72 @@ func (s *story) ask(ctx context.Context, command string) (sandbox.Message, error
 
 // selfApproval lets alice click Approve on her own request: refused, and only she is told.
 func (s *story) selfApproval(ctx context.Context, card sandbox.Message) error {
+	before, err := s.shared(ctx)
+	if err != nil {
+		return err
+	}
 	if err := s.click(ctx, "alice", card, "Approve"); err != nil {
 		return err
 	}
-	m, err := s.whisper(ctx, "alice", "someone else")
+	const words = "someone else must decide"
+	m, err := s.whisper(ctx, "alice", words)
 	if err != nil {
 		return err
 	}
-	s.check("alice cannot approve her own request, and only she is told", m.For != "", m.Plain())
-	now, err := s.current(ctx, card.TS)
+	s.check("alice cannot approve her own request", strings.Contains(m.Plain(), requestID.FindString(text(card))), m.Plain())
+	now, err := s.shared(ctx)
 	if err != nil {
 		return err
 	}
-	s.check("the card still waits", button(now, "Approve") != nil, now.Plain())
+	others, err := s.client.Ephemerals(ctx, "bob")
+	if err != nil {
+		return err
+	}
+	told := slices.ContainsFunc(append(now, others...), func(m sandbox.Message) bool { return strings.Contains(m.Plain(), words) })
+	s.check("only alice is told so", m.For == "U0ALICE" && len(now) == len(before) && !told, fmt.Sprintf("%d messages for all, then %d", len(before), len(now)))
+	still, err := s.current(ctx, card.TS)
+	if err != nil {
+		return err
+	}
+	s.check("the card still waits", button(still, "Approve") != nil && !strings.Contains(text(still), "Approved by"), still.Plain())
 	return nil
 }
 
-// approve lets bob click Approve: the card says who, and its buttons are gone.
-func (s *story) approve(ctx context.Context, card sandbox.Message) error {
+// shared are the messages that everybody in the channel sees.
+func (s *story) shared(ctx context.Context) ([]sandbox.Message, error) {
+	ms, err := s.client.Messages(ctx, "#db-ops")
+	return slices.DeleteFunc(ms, func(m sandbox.Message) bool { return m.For != "" }), err
+}
+
+// approve lets bob click Approve: the card says who and when, and its buttons are gone.
+func (s *story) approve(ctx context.Context, card sandbox.Message) (sandbox.Message, error) {
+	from := time.Now().Unix()
 	if err := s.click(ctx, "bob", card, "Approve"); err != nil {
-		return err
+		return card, err
 	}
 	m, err := s.client.WaitMessage(ctx, func(m sandbox.Message) bool {
 		return m.TS == card.TS && button(m, "Approve") == nil
 	})
 	if err != nil {
-		return fmt.Errorf("wait for the decided card: %w", err)
+		return m, fmt.Errorf("wait for the decided card: %w", err)
 	}
-	s.check("the card says who approved, its buttons are gone", strings.Contains(m.Plain(), "U0BOB") && button(m, "Deny") == nil, m.Plain())
-	return nil
+	s.checks = append(s.checks, approvedChecks(m, from, time.Now().Unix())...)
+	return m, nil
+}
+
+// approvedChecks looks at a card that bob decided within some seconds.
+func approvedChecks(m sandbox.Message, from, to int64) []check {
+	const words = "Approved by @bob"
+	at := moments(m, words)
+	labels := map[string]bool{}
+	for _, b := range m.Buttons() {
+		labels[b.Label] = true
+	}
+	return []check{
+		{"the card says who approved", strings.Contains(text(m), words), text(m)},
+		{"the card says when", len(at) == 1 && from <= at[0] && at[0] <= to, fmt.Sprintf("%v, clicked from %d to %d", at, from, to)},
+		{"the buttons to decide are gone", !labels["Approve"] && !labels["Approve with a comment"] && !labels["Deny"] && !labels["Withdraw"], fmt.Sprint(labels)},
+	}
 }
 
 func (s *story) click(ctx context.Context, user string, m sandbox.Message, label string) error {

@@ -42,7 +42,7 @@ func (s *story) verdict() error {
 	return nil
 }
 
-// untouched: before anybody approved, no server has seen the bot's account.
+// untouched: from before the bot's start until somebody approved, no server has seen its account.
 func (s *story) untouched() error {
 	seen := regexp.MustCompile(`\b` + account + `@`)
 	for i, n := range s.cluster.Nodes {
@@ -56,17 +56,18 @@ func (s *story) untouched() error {
 }
 
 var (
-	ourAlter = regexp.MustCompile(`ALTER /\* recycler job=(\S+) step=(\d+) \*/`)
-	anyDDL   = regexp.MustCompile(`recycler job=|OPTIMIZE|\bALTER\b`)
+	ourStatement = regexp.MustCompile("\\b(?:ALTER|OPTIMIZE) /\\* recycler job=\\S+ step=\\d+ \\*/ (?:LOCAL )?TABLE `(\\w+)`\\.`(\\w+)`")
+	typedDDL     = regexp.MustCompile(`\t(?:ALTER|OPTIMIZE)\b`)
+	anyDDL       = regexp.MustCompile(`recycler job=|OPTIMIZE|\bALTER\b`)
 )
 
-// checkRecycled holds the job's end against every server's own record.
-func (s *story) checkRecycled(ctx context.Context, done sandbox.Message) error {
+// checkRecycled holds the job's end, on its card and in the thread's last table, against every server's own
+// record.
+func (s *story) checkRecycled(ctx context.Context, done, table sandbox.Message) error {
 	after, err := s.readAll(ctx)
 	if err != nil {
 		return err
 	}
-	const target = 2
 	was, is := s.before[target].total("shop"), after[target].total("shop")
 	s.say("information_schema of %s: schema shop was %.1f MiB, is %.1f MiB: %.1f MiB given back.",
 		names[target], mib(was), mib(is), mib(was-is))
@@ -74,40 +75,41 @@ func (s *story) checkRecycled(ctx context.Context, done sandbox.Message) error {
 	s.check("the card's sum is the server's", strings.Contains(done.Plain(), threeDigits(was-is)+" given back"),
 		fmt.Sprintf("server: %s; card: %s", threeDigits(was-is), done.Plain()))
 	s.check("other schemas were left alone", after[target].total("crm") == s.before[target].total("crm"), "")
-	if err := s.checkOnce(target); err != nil {
+	rows, sum := readRows(text(table))
+	s.checks = append(s.checks, resultChecks(rows, sum, s.plan, s.before[target].sizes, after[target].sizes)...)
+	sent, err := s.sent()
+	if err != nil {
 		return err
 	}
+	s.checks = append(s.checks, statementChecks(sent, named(s.plan))...)
 	for i := range names {
 		s.check(names[i]+" has no transaction of its own from us", after[i].gtids == s.before[i].gtids, s.before[i].gtids+" → "+after[i].gtids)
 		s.check(names[i]+" is "+s.before[i].readOnly+" as before", after[i].readOnly == s.before[i].readOnly, after[i].readOnly)
+		what, pattern, most := names[i]+" has seen no ALTER and no OPTIMIZE", anyDDL, 0
 		if i == target {
-			continue
+			what, pattern, most = names[i]+" has seen no other ALTER and no OPTIMIZE", typedDDL, len(sent)
 		}
-		lines, err := statements(s.cluster.Nodes[i], s.before[i], anyDDL)
+		lines, err := statements(s.cluster.Nodes[i], s.before[i], pattern)
 		if err != nil {
 			return err
 		}
-		s.check(names[i]+" has seen no ALTER and no OPTIMIZE", len(lines) == 0, strings.Join(lines, "; "))
+		s.check(what, len(lines) == most, strings.Join(lines, "; "))
 	}
 	return nil
 }
 
-// checkOnce: the target's own log shows each table's statement exactly once, although the bot was
-// killed in the middle.
-func (s *story) checkOnce(target int) error {
-	lines, err := statements(s.cluster.Nodes[target], s.before[target], ourAlter)
+// sent are the tables of our statements in the target's own log, in its order.
+func (s *story) sent() ([]string, error) {
+	lines, err := statements(s.cluster.Nodes[target], s.before[target], ourStatement)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	sent := map[string]int{}
+	var tables []string
 	for _, l := range lines {
-		sent[ourAlter.FindStringSubmatch(l)[2]]++
+		m := ourStatement.FindStringSubmatch(l)
+		tables = append(tables, m[1]+"."+m[2])
 	}
-	for step, n := range sent {
-		s.check("table "+step+" was rebuilt exactly once", n == 1, fmt.Sprintf("%d statements", n))
-	}
-	s.check("the log shows the rebuilds", len(sent) >= 3, fmt.Sprintf("%d tables", len(sent)))
-	return nil
+	return tables, nil
 }
 
 // threeDigits is how a size of some MiB stands on a card.

@@ -21,8 +21,12 @@ type record struct {
 
 // read takes the record of one node.
 func (w *world) read(ctx context.Context, n *mysqltest.Node) (r record, err error) {
-	if r.readOnly, err = readOnly(ctx, n, w.flavor()); err != nil {
+	ro, super, err := readOnly(ctx, n, w.flavor())
+	if err != nil {
 		return r, err
+	}
+	if r.readOnly = "read_only=" + ro; super != "" {
+		r.readOnly += " super_read_only=" + super
 	}
 	if r.gtids, err = ownGTIDs(ctx, n, w.flavor()); err != nil {
 		return r, err
@@ -63,14 +67,14 @@ func statements(n *mysqltest.Node, since record, pattern *regexp.Regexp) ([]stri
 	return found, nil
 }
 
-func readOnly(ctx context.Context, n *mysqltest.Node, f mysqltest.Flavor) (string, error) {
-	q := "SELECT CONCAT('read_only=', @@global.read_only)"
+// readOnly are both settings of a server, as 0 or 1; MariaDB has no super_read_only.
+func readOnly(ctx context.Context, n *mysqltest.Node, f mysqltest.Flavor) (ro, super string, err error) {
+	q := "SELECT @@global.read_only, ''"
 	if f == mysqltest.MySQL {
-		q = "SELECT CONCAT('read_only=', @@global.read_only, ' super_read_only=', @@global.super_read_only)"
+		q = "SELECT @@global.read_only, @@global.super_read_only"
 	}
-	var s string
-	err := n.DB().QueryRowContext(ctx, q).Scan(&s)
-	return s, err
+	err = n.DB().QueryRowContext(ctx, q).Scan(&ro, &super)
+	return ro, super, err
 }
 
 // ownGTIDs are the transactions a server made under its own name: a binlog-off rebuild makes none.

@@ -1,10 +1,11 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,8 +13,21 @@ import (
 )
 
 // Play plays the whole story, prints the transcript of the channel and what was checked, and
-// answers an error when any check failed.
-func Play(ctx context.Context, o Options) (err error) {
+// answers an error when any check failed or when it took too long.
+func Play(ctx context.Context, o Options) error {
+	within := cmp.Or(o.Within, DefaultWithin)
+	late := fmt.Errorf("the story did not end within %s", within)
+	ctx, cancel := context.WithTimeoutCause(ctx, within, late)
+	defer cancel()
+	err := play(ctx, o)
+	if errors.Is(context.Cause(ctx), late) {
+		return errors.Join(late, err)
+	}
+	return err
+}
+
+func play(ctx context.Context, o Options) (err error) {
+	begun := time.Now()
 	w, err := open(ctx, o)
 	defer func() { err = errors.Join(err, w.close()) }()
 	if err != nil {
@@ -24,7 +38,9 @@ func Play(ctx context.Context, o Options) (err error) {
 	if played != nil {
 		w.say("\nThe end of the bot's log:\n%s", w.bot.tail())
 	}
-	return errors.Join(s.transcript(ctx), s.verdict(), played)
+	err = errors.Join(s.transcript(ctx), s.verdict(), played)
+	w.say("The story took %.0f s.", time.Since(begun).Seconds())
+	return err
 }
 
 // Run starts the world and keeps it until ctx ends, for a person to play.
@@ -55,26 +71,20 @@ The bot's log is %s. Ctrl-C ends everything.`,
 // story is the world with what was learned while playing.
 type story struct {
 	*world
-	checks []check
-	before []record
+	checks     []check
+	discovered []row // the predictions that the thread showed
+	plan       []row // the tables of the card that was approved
 }
 
-// play walks the five scenes. A scene that cannot go on ends the story.
+// play walks the scenes. A scene that cannot go on ends the story.
 func (s *story) play(ctx context.Context) error {
-	var err error
-	if s.before, err = s.readAll(ctx); err != nil {
-		return err
-	}
 	for _, scene := range []struct {
 		name string
 		run  func(context.Context) error
 	}{
 		{"discover", s.discover}, {"recycle", s.recycle}, {"refuse the primary", s.refusePrimary},
 	} {
-		sctx, cancel := context.WithTimeout(ctx, 100*time.Second)
-		err := scene.run(sctx)
-		cancel()
-		if err != nil {
+		if err := scene.run(ctx); err != nil {
 			return fmt.Errorf("scene %q: %w", scene.name, err)
 		}
 	}
@@ -83,7 +93,7 @@ func (s *story) play(ctx context.Context) error {
 
 // discover: alice asks, cannot approve herself, bob approves, the thread gets tree and tables.
 func (s *story) discover(ctx context.Context) error {
-	card, err := s.ask(ctx, "discover db-prod-3")
+	card, err := s.ask(ctx, "discover "+names[target])
 	if err != nil {
 		return err
 	}
@@ -93,39 +103,48 @@ func (s *story) discover(ctx context.Context) error {
 	if err := s.untouched(); err != nil {
 		return err
 	}
-	if err := s.approve(ctx, card); err != nil {
+	if _, err := s.approve(ctx, card); err != nil {
 		return err
 	}
-	tree, err := s.reply(ctx, card, "db-prod-4")
+	found, err := s.reply(ctx, card, "Found ")
 	if err != nil {
 		return err
 	}
-	for _, n := range names {
-		s.check("the tree names "+n, strings.Contains(tree.Plain(), n), "")
+	servers, err := s.truths(ctx)
+	if err != nil {
+		return err
 	}
+	s.checks = append(s.checks, treeChecks(readTree(text(found)), servers)...)
+	s.discovered, _ = readRows(text(found))
+	s.checks = append(s.checks, predictionChecks(text(found), s.discovered, s.before[target].sizes)...)
 	files, err := s.pictures(ctx)
 	if err != nil {
 		return err
 	}
-	s.check("the topology is drawn, with its words", len(files) == 1 && strings.Contains(files[0].AltText, "db-prod-1"), fmt.Sprint(len(files), " files"))
-	tables, err := s.reply(ctx, card, "orders")
-	if err != nil {
-		return err
-	}
-	s.check("the prediction names shop.orders", strings.Contains(tables.Plain(), "shop.orders"), "")
+	s.check("the topology is drawn, with its words", len(files) == 1 && strings.Contains(files[0].AltText, names[0]), fmt.Sprint(len(files), " files"))
 	return nil
 }
 
 // recycle: the frozen plan, bob approves, the bot dies in the middle and goes on after its restart.
 func (s *story) recycle(ctx context.Context) error {
-	card, err := s.ask(ctx, "run db-prod-3 --schema shop")
+	card, err := s.ask(ctx, "run "+names[target]+" --schema shop")
 	if err != nil {
 		return err
 	}
-	if err := s.approve(ctx, card); err != nil {
+	servers, err := s.truths(ctx)
+	if err != nil {
 		return err
 	}
-	if err := s.crash(ctx, 2); err != nil {
+	shown := text(card)
+	s.plan, _ = readRows(shown)
+	s.checks = append(s.checks, planChecks(shown, button(card, "Approve").Value, s.plan, s.discovered, servers[target], servers)...)
+	decided, err := s.approve(ctx, card)
+	if err != nil {
+		return err
+	}
+	s.check("what was approved is the plan that was shown", digest(shown) != "" && digest(text(decided)) == digest(shown), digest(text(decided)))
+	const killedAt = 2
+	if err := s.crash(ctx, killedAt); err != nil {
 		return err
 	}
 	done, err := s.client.WaitMessage(ctx, func(m sandbox.Message) bool {
@@ -134,15 +153,43 @@ func (s *story) recycle(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("wait for the end of the job: %w\nthe card says: %s", err, s.now(ctx, card.TS))
 	}
-	table, err := s.reply(ctx, card, "is done")
+	table, err := s.reply(ctx, card, " is done: ")
 	if err != nil {
 		return err
 	}
-	s.check("the thread ends with a table of every table's bytes", strings.Contains(table.Plain(), "shop.orders"), table.Plain())
-	if _, err := s.reply(ctx, card, "Bot restarted"); err != nil {
+	if err := s.checkThread(ctx, card, killedAt); err != nil {
 		return err
 	}
-	return s.checkRecycled(ctx, done)
+	return s.checkRecycled(ctx, done, table)
+}
+
+// checkThread looks at how the run was told: one message edited in place, its thread, and where the new
+// process went on.
+func (s *story) checkThread(ctx context.Context, card sandbox.Message, killedAt int) error {
+	all, err := s.client.Messages(ctx, "#db-ops")
+	if err != nil {
+		return err
+	}
+	versions, err := s.client.Edits(ctx, card.TS)
+	if err != nil {
+		return err
+	}
+	id := requestID.FindString(text(card))
+	var parents, thread []string
+	for _, m := range all {
+		switch {
+		case !m.FromBot || m.For != "" || len(m.Files) > 0: // a chart may come after the summary
+		case m.ThreadTS == card.TS && m.TS != card.TS:
+			thread = append(thread, text(m))
+		case id != "" && strings.Contains(text(m), id):
+			parents = append(parents, m.TS)
+		}
+	}
+	done := bars(versions)
+	s.check("the parent message was edited in place, with a bar that only grows", len(done) > 0 && slices.IsSorted(done), fmt.Sprintf("%d versions, bars at tables %v", len(versions), done))
+	s.check("one message in the channel tells of the run, before and after the crash", len(parents) == 1, fmt.Sprint(parents))
+	s.checks = append(s.checks, threadChecks(thread, named(s.plan), killedAt)...)
+	return nil
 }
 
 // finished tells a final card from a running one.
@@ -153,7 +200,7 @@ func finished(m sandbox.Message) bool {
 
 // crash kills the bot while the given step's statement runs on the server, and starts it again.
 func (s *story) crash(ctx context.Context, step int) error {
-	n := s.cluster.Nodes[2]
+	n := s.cluster.Nodes[target]
 	tag := fmt.Sprintf("%% step=%d */%%", step)
 	for {
 		var running int
@@ -183,19 +230,30 @@ func (s *story) refusePrimary(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.client.Slash(ctx, "alice", "#db-ops", "run db-prod-1")
+	shared, err := s.shared(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := s.client.Slash(ctx, "alice", "#db-ops", "run "+names[0])
 	if err != nil {
 		return err
 	}
 	s.check("the refusal was acknowledged within a second", out.OK && out.MS < 1000, fmt.Sprintf("%d ms", out.MS))
-	answer, err := s.whisper(ctx, "alice", "db-prod-1")
+	answer, err := s.whisper(ctx, "alice", names[0])
 	if err != nil {
 		return err
 	}
-	text := answer.Plain()
-	s.check("the refusal gives the validators' reasons", strings.Contains(text, "read_only=0") && strings.Contains(text, "replica"), text)
-	ours := regexp.MustCompile(`recycler job=|OPTIMIZE|\bALTER\b`)
-	lines, err := statements(s.cluster.Nodes[0], before, ours)
+	servers, err := s.truths(ctx)
+	if err != nil {
+		return err
+	}
+	s.checks = append(s.checks, refusalChecks(text(answer), servers)...)
+	now, err := s.shared(ctx)
+	if err != nil {
+		return err
+	}
+	s.check("the refusal is told to alice alone", answer.For == "U0ALICE" && len(now) == len(shared), fmt.Sprintf("%d messages for all, then %d", len(shared), len(now)))
+	lines, err := statements(s.cluster.Nodes[0], before, anyDDL)
 	if err != nil {
 		return err
 	}

@@ -15,15 +15,22 @@ import (
 
 // Options say what to play with.
 type Options struct {
-	Flavor string // mariadb (default) or mysql
-	Listen string // address of the chat page; default 127.0.0.1:0
-	Binary string // the recycler to run as the bot; default: this executable
+	Flavor string        // mariadb (default) or mysql
+	Listen string        // address of the chat page; default 127.0.0.1:0
+	Binary string        // the recycler to run as the bot; default: this executable
+	Within time.Duration // of Play, boot and end included; default DefaultWithin
 	Out    io.Writer
 }
+
+// DefaultWithin is how long the whole story may take on two cores.
+const DefaultWithin = 3 * time.Minute
 
 // names of the demo's servers, in the order of the topology's nodes: a primary, two replicas, and
 // a replica of the second one.
 var names = []string{"db-prod-1", "db-prod-2", "db-prod-3", "db-prod-4"}
+
+// target is the server that is recycled.
+const target = 2
 
 const (
 	clusterName = "db-prod"
@@ -49,6 +56,7 @@ type world struct {
 	cluster *mysqltest.Cluster
 	chat    *sandbox.Server
 	client  *sandbox.Client
+	before  []record // of every server, before there was a bot
 	bot     *bot
 }
 
@@ -68,6 +76,9 @@ func open(ctx context.Context, o Options) (*world, error) {
 		return w, err
 	}
 	if err := w.writeConfig(); err != nil {
+		return w, err
+	}
+	if w.before, err = w.readAll(ctx); err != nil {
 		return w, err
 	}
 	w.bot = &bot{binary: o.Binary, config: w.configPath(), log: filepath.Join(dir, "bot.log")}

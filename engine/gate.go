@@ -32,7 +32,7 @@ func (r *run) await(ctx context.Context, h *host, gate *throttle.Throttle, s *St
 	return r.guarded(ctx, h, s.Seq, func(ctx context.Context) error {
 		told := &teller{r: r, ctx: ctx, step: s.Seq}
 		for {
-			if err := gate.Wait(ctx, r.need(s, stopped), told.hear); err != nil {
+			if err := gate.Wait(ctx, r.need(h, s, stopped), told.hear); err != nil {
 				return err
 			}
 			v := r.foreign(ctx, h)

@@ -142,8 +142,9 @@ func (r *run) unfit(ctx context.Context, h *host, s *Step) (string, error) {
 
 // need is what the throttle has to know of a table. While the applier is stopped by us, or waits for
 // a rebuild that blocks writes, its lag grows as approved; before that it counts like any other.
-func (r *run) need(s *Step, stopped bool) throttle.Table {
-	return throttle.Table{Schema: s.Plan.Schema, Name: s.Plan.Table, NeedBytes: s.Plan.High, TempBytes: s.Plan.Temp, ApplierStopped: stopped}
+func (r *run) need(h *host, s *Step, stopped bool) throttle.Table {
+	return throttle.Table{Schema: s.Plan.Schema, Name: s.Plan.Table, NeedBytes: s.Plan.High, TempBytes: s.Plan.Temp,
+		Purge: s.Plan.Method.Purges(h.server.Version), ApplierStopped: stopped}
 }
 
 // rebuild runs the statement between three watchers, each of which may have it killed: the guard
@@ -189,7 +190,7 @@ func (w *worker) rebuild(ctx context.Context, s *Step, room *claim, gate *thrott
 		return w.guard.Watch(wctx, w.h.server, w.h.topology(), expect, w.o.WatchEvery)
 	}))
 	g.Go(watch(func() error {
-		return w.h.throttle.During(wctx, w.need(s, s.Plan.Method.StopSQL || s.Plan.Method.Blocks()))
+		return w.h.throttle.During(wctx, w.need(w.h, s, s.Plan.Method.StopSQL || s.Plan.Method.Blocks()))
 	}))
 	res, err := w.fence.Run(sctx, w.task(s), hooks)
 	unwatch()

@@ -293,15 +293,17 @@ func (s *Scheduler) cancel(ctx context.Context, request string, by approvals.Act
 			return problem("already_running", request+" is running already.", "Pause or cancel it on its card, or with cancel "+request+".")
 		}
 	}
+	var failed error
 	for _, j := range jobs {
 		if j.State.Final() {
 			continue
 		}
-		if _, err := s.o.Wanter.Want(ctx, j.ID, engine.WantCancel, by); err != nil {
-			return err
+		_, err := s.o.Wanter.Want(ctx, j.ID, engine.WantCancel, by)
+		if p := (*engine.Problem)(nil); err != nil && !errors.As(err, &p) { // one that ended meanwhile needs no end
+			failed = errors.Join(failed, err)
 		}
 	}
-	return nil
+	return failed
 }
 
 // decidedBefore lets pass what says that a request needs no taking back.

@@ -30,7 +30,7 @@ func (f *Fence) runStopped(ctx context.Context, t Task, h Hooks) (res Result, er
 		}
 		err = f.startAfter(ctx, changes, h, res, err)
 	}()
-	if err == nil && f.mustPurge(t) {
+	if err == nil && t.Method.Purges(f.srv.Version) {
 		err = f.waitPurged(ctx, h.Progress)
 	}
 	if err == nil && t.CheckRows {

@@ -25,11 +25,11 @@ const purgeLimit = 2 * time.Minute
 // to 0.6 s on 9.7).
 const purgeSettled = 5 * time.Second
 
-// mustPurge reports whether what was deleted must be gone before the statement: on versions that lose
-// rows, and where the method was chosen for that reason (gate).
-func (f *Fence) mustPurge(t Task) bool {
-	affected, _ := LosesRows(f.srv.Version)
-	return t.Method.Kind == Alter && (affected || t.Method.Lock == LockShared)
+// Purges reports whether what was deleted must be gone before a table is rebuilt in this way, with the
+// applier stopped: on versions that lose rows, and where the method was chosen for that reason (gate).
+func (m Method) Purges(v dbconn.Version) bool {
+	affected, _ := LosesRows(v)
+	return m.StopSQL && m.Kind == Alter && (affected || m.Lock == LockShared)
 }
 
 // purge watches the removal of what was deleted before the applier was stopped.

@@ -1,8 +1,10 @@
 package throttle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,16 +83,36 @@ func (t *Throttle) checkTransactions(ctx context.Context, table Table, v *Verdic
 		compare(v, r, 0, err)
 		return
 	}
-	var oldest *Holder
-	for i, h := range holders {
-		if h.Age > t.limits.LongTrx && (oldest == nil || h.Age > oldest.Age) {
-			oldest = &holders[i]
-		}
+	if h, ok := oldest(holders); ok && h.Age > t.limits.LongTrx {
+		r.Value, r.Detail = h.Age.Seconds(), h.String()
+		v.add(false, r)
+		return
 	}
-	if oldest != nil {
-		r.Value, r.Detail = oldest.Age.Seconds(), oldest.String()
+	if table.Purge {
+		t.checkPurge(ctx, r, v)
+	}
+}
+
+// checkPurge looks for a transaction on any table that is so old that purge would wait for it: the
+// applier is not stopped before there is none, because it would stand still meanwhile.
+func (t *Throttle) checkPurge(ctx context.Context, r Reason, v *Verdict) {
+	open, err := Transactions(ctx, t.target.Server)
+	if err != nil {
+		compare(v, r, 0, err)
+		return
+	}
+	if h, ok := oldest(open); ok && h.Age > t.limits.LongTrx {
+		r.Value, r.Detail = h.Age.Seconds(), fmt.Sprintf("%s (connection %d) holds back purge for %s", h.User, h.ConnectionID, h.Age)
 		v.add(false, r)
 	}
+}
+
+// oldest is the holder with the oldest transaction.
+func oldest(hs []Holder) (Holder, bool) {
+	if len(hs) == 0 {
+		return Holder{}, false
+	}
+	return slices.MaxFunc(hs, func(a, b Holder) int { return cmp.Compare(a.Age, b.Age) }), true
 }
 
 // Holder is a session whose transaction holds a lock on a table.

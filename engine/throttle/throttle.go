@@ -24,6 +24,9 @@ type Table struct {
 	Schema, Name string
 	NeedBytes    int64 // size of the new file, which stands beside the old one for a while
 	TempBytes    int64 // size of the sort files of its secondary indexes, at most
+	// Purge says that what was deleted must be purged before the table is rebuilt, with the applier
+	// stopped: an old transaction on any table holds that back.
+	Purge bool
 	// ApplierStopped says that we stopped the target's applier ourselves: its lag then grows as
 	// planned and is not looked at.
 	ApplierStopped bool

@@ -153,6 +153,10 @@ func (e *env) transactions(t *testing.T) {
 	if e.Flavor == mysqltest.MySQL {
 		e.seenOld(t, th.limits.LongTrx)
 		require.False(t, th.Check(t.Context(), table).Throttled, "it holds another table")
+		purged := table
+		purged.Purge = true
+		v := th.Check(t.Context(), purged)
+		require.Regexp(t, `long_transaction \d+ s > 1 s on `+e.replica.Name+`: root@localhost \(connection \d+\) holds back purge for \d+s`, v.String())
 	}
 	end()
 	end = e.begin(t, "SELECT v FROM shop.t")

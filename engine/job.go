@@ -114,8 +114,13 @@ type Step struct {
 	Started time.Time         // when the statement that counts was sent
 	Ended   time.Time
 
+	tried tried
+}
+
+// tried is what a run of the job saw of a step, and forgets.
+type tried struct {
 	lost    bool // the server was lost under it once; its outcome was looked for again
-	stopped int  // how often a critical limit had its statement killed, in this run
+	stopped int  // how often a critical limit had its statement killed
 }
 
 // Setting is a global setting of a server that a job changed.

@@ -102,10 +102,10 @@ func (w *worker) attempt(ctx context.Context, s *Step) (again bool, err error) {
 // restarts under a statement answers again after its recovery. The mark stays, so nothing is run
 // before it is known that nothing was done, and the guard watches and is asked as at any time.
 func (w *worker) unknown(ctx context.Context, s *Step, err error) (bool, error) {
-	if s.lost {
+	if s.tried.lost {
 		return false, w.fail(ctx, s, StepUnknown, EventStepUnknown, rebuild.Unknown, err)
 	}
-	s.lost = true
+	s.tried.lost = true
 	w.log.Warn("server lost under a statement", zap.Int("step", s.Seq), zap.Error(err))
 	w.notice(ctx, "warning", fmt.Sprintf("%s was lost while %s.%s was rebuilt; looking for what it did for up to %s.",
 		w.h.plan.Name, s.Plan.Schema, s.Plan.Table, w.o.Reconnect))
@@ -264,7 +264,7 @@ func (w *worker) killed(ctx context.Context, s *Step, cause error) (bool, error)
 	}
 	var critical *throttle.Critical
 	if errors.As(cause, &critical) {
-		if s.stopped++; s.stopped > retries { // it would go on for ever, and load the server for nothing
+		if s.tried.stopped++; s.tried.stopped > retries { // it would go on for ever, and load the server for nothing
 			return false, w.fail(ctx, s, StepFailed, EventStepFailed, rebuild.Killed, critical)
 		}
 		w.notice(ctx, "warning", fmt.Sprintf("Stopped %s.%s: %s It is queued again.", s.Plan.Schema, s.Plan.Table, critical.Sentence()))

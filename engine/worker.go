@@ -53,7 +53,7 @@ func (w *worker) walk(ctx context.Context, q *steps) (err error) {
 // ends the wait, except for a server that was lost under it: there it has to be known first.
 func (w *worker) open(ctx context.Context, s *Step) error {
 	seq := s.Seq
-	if s.lost {
+	if s.tried.lost {
 		seq = 0
 	}
 	if w.fence != nil {

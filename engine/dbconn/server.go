@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Server is one reached server: identity and version are read once, when it is opened.
@@ -108,8 +109,13 @@ func (s *Server) KillQuery(ctx context.Context, connID uint64, tag string) error
 	if tag == "" {
 		return fmt.Errorf("kill the statement of connection %d on %s: no tag given", connID, s.Name)
 	}
+	conn, err := s.spare(ctx)
+	if err != nil {
+		return fmt.Errorf("kill the statement of connection %d on %s: %w", connID, s.Name, err)
+	}
+	defer func() { _ = conn.Close() }()
 	var info sql.NullString
-	err := s.QueryRowContext(ctx, "SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = ?", connID).Scan(&info)
+	err = conn.QueryRowContext(ctx, "SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = ?", connID).Scan(&info)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return fmt.Errorf("kill the statement of connection %d on %s: %w", connID, s.Name, ErrNotRunning)
@@ -118,7 +124,7 @@ func (s *Server) KillQuery(ctx context.Context, connID uint64, tag string) error
 	case !strings.Contains(info.String, tag):
 		return fmt.Errorf("kill the statement of connection %d on %s: %w", connID, s.Name, ErrNotRunning)
 	}
-	_, err = s.db.ExecContext(ctx, fmt.Sprintf("KILL QUERY %d", connID))
+	_, err = conn.ExecContext(ctx, fmt.Sprintf("KILL QUERY %d", connID))
 	if Code(err) == 1094 { // ER_NO_SUCH_THREAD: it ended between the look and the kill
 		return fmt.Errorf("kill the statement of connection %d on %s: %w", connID, s.Name, ErrNotRunning)
 	}
@@ -126,6 +132,20 @@ func (s *Server) KillQuery(ctx context.Context, connID uint64, tag string) error
 		return fmt.Errorf("kill the statement of connection %d on %s: %w", connID, s.Name, err)
 	}
 	return nil
+}
+
+// spareWait is how long a kill waits for a connection of the pool.
+const spareWait = 300 * time.Millisecond
+
+// spare is a connection for what must not wait behind readers that hang: one of the pool if it is free,
+// else a new one.
+func (s *Server) spare(ctx context.Context) (*sql.Conn, error) {
+	short, cancel := context.WithTimeout(ctx, spareWait)
+	defer cancel()
+	if conn, err := s.db.Conn(short); err == nil {
+		return conn, nil
+	}
+	return s.sessions.Conn(ctx)
 }
 
 // KillConnection ends a session of an account that another session saw there. One that has ended by

@@ -97,6 +97,22 @@ func killByTag(t *testing.T, srv *dbconn.Server) {
 	require.NoError(t, group.Wait())
 	require.Less(t, time.Since(begin), 30*time.Second)
 	require.Error(t, srv.KillQuery(t.Context(), sess.ID, ""), "without a tag nothing is killed")
+
+	// Readers that hang hold every connection of the pool, and no kill up.
+	ctx, stop := context.WithCancel(t.Context())
+	var readers errgroup.Group
+	for range 4 {
+		readers.Go(func() error { return srv.QueryRowContext(ctx, "SELECT SLEEP(9)").Scan(new(int)) })
+	}
+	require.Eventually(t, func() bool {
+		var n int
+		return sess.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO = 'SELECT SLEEP(9)'").Scan(&n) == nil && n == 4
+	}, 10*time.Second, 10*time.Millisecond)
+	soon, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	require.ErrorIs(t, srv.KillQuery(soon, sess.ID, "recycle job=1"), dbconn.ErrNotRunning)
+	stop()
+	require.Error(t, readers.Wait())
 }
 
 // readTimeout bounds reads of the pool and not those of a session.

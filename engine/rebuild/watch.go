@@ -100,8 +100,8 @@ func (w *watch) kill(ended <-chan struct{}) {
 	tick := time.NewTicker(killEvery)
 	defer tick.Stop()
 	for {
+		phase := w.phase()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*killEvery)
-		phase := w.gauge.phase(ctx)
 		err := w.f.srv.KillQuery(ctx, w.f.sess.ID, Tag(w.t.Job, w.t.Step))
 		cancel()
 		if err == nil && w.phaseAtKill == "" {
@@ -113,6 +113,16 @@ func (w *watch) kill(ended <-chan struct{}) {
 		case <-tick.C:
 		}
 	}
+}
+
+// phaseLimit bounds the look before a kill: it only serves to say later why a kill came too late.
+const phaseLimit = 200 * time.Millisecond
+
+// phase is what the server does with the statement now.
+func (w *watch) phase() string {
+	ctx, cancel := context.WithTimeout(context.Background(), phaseLimit)
+	defer cancel()
+	return w.gauge.phase(ctx)
 }
 
 // send runs the statement on the pinned session.

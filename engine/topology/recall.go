@@ -8,10 +8,10 @@ import (
 	"mysql-recycler/engine/dbconn"
 )
 
-// forgetAfter is how long a server that no longer answers is expected: a source forgets a replica
-// whose receiver is down, and so nobody names it any more, but a server that was taken away must not
-// leave its cluster half-known for ever.
-const forgetAfter = 7 * 24 * time.Hour
+// forgetAfter is how long a server that no longer answers and that nobody names is expected: a source
+// forgets a replica whose receiver is down. A server that was taken away must not leave its cluster
+// half-known, and with it every host refused, for longer than people need to hear of one that is down.
+const forgetAfter = 24 * time.Hour
 
 // recall looks for the servers of an earlier walk.
 func (w *walk) recall(before *Topology) {
@@ -36,8 +36,11 @@ func (w *walk) recall(before *Topology) {
 func (i *Instance) missed(last *Instance) {
 	i.LastSeen, i.LastSource = last.LastSeen, last.LastSource
 	i.Name, i.Identity, i.ServerID = last.Name, last.Identity, last.ServerID
-	i.Unreached += fmt.Sprintf("; last seen %s", last.LastSeen.UTC().Format("2006-01-02 15:04 UTC"))
+	i.Unreached += "; last seen " + stamp(last.LastSeen)
 }
+
+// stamp is a time for people.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // leave takes out the servers that are only known from an earlier walk and have nothing to do with the
 // others any more: they were moved elsewhere, or promoted out of the cluster.

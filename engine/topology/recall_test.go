@@ -52,7 +52,8 @@ func TestDiscoverMissing(t *testing.T) {
 				require.False(t, gone.Reached)
 				require.Equal(t, name, gone.Name)
 				require.Equal(t, there.At.Unix(), gone.LastSeen.Unix())
-				require.Equal(t, "refuses connections (nobody listens there); last seen "+there.At.UTC().Format("2006-01-02 15:04 UTC"), gone.Unreached)
+				require.Equal(t, "refuses connections (nobody listens there); last seen "+there.At.UTC().Format("2006-01-02 15:04 UTC")+
+					", expected until "+there.At.Add(24*time.Hour).UTC().Format("2006-01-02 15:04 UTC"), gone.Unreached)
 				require.Len(t, topo.Downstream(one(t, topo, "db-prod-1").Identity), 2, "drawn where it was")
 			}
 			old := topo

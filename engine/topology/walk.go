@@ -278,6 +278,7 @@ func (w *walk) unreached() []Instance {
 		}
 		if t.last != nil {
 			i.missed(t.last)
+			i.Unreached += ", expected until " + stamp(t.last.LastSeen.Add(forgetAfter))
 		}
 		out = append(out, i)
 		listed[key] = len(out)

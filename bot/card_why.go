@@ -118,14 +118,18 @@ func planStops(b *builder, p engine.Plan) {
 var hows = map[string]key{tablespace.HowCount: kHowCount, tablespace.HowSampled: kHowSampled,
 	tablespace.HowStatistics: kHowStatistics, tablespace.HowUsedPages: kHowPages}
 
-// after is a predicted size with its range, in its unit, and the way it was found.
+// after is a predicted size with its range, in its unit, where it has one, and the way it was found.
 func (l Locale) after(predicted, low, high int64, how string) string {
 	k, ok := hows[how]
 	if !ok {
 		return bytesOf(predicted) + " (" + l.text(kHowUnknown, nil) + ")"
 	}
 	_, by := unitOf(predicted)
-	return bytesOf(predicted) + " (" + digits(float64(low)/by) + "–" + digits(float64(high)/by) + l.text(kListComma, nil) + l.text(k, nil) + ")"
+	from, to := digits(float64(low)/by), digits(float64(high)/by)
+	if from == to {
+		return bytesOf(predicted) + " (" + l.text(k, nil) + ")"
+	}
+	return bytesOf(predicted) + " (" + from + "–" + to + l.text(kListComma, nil) + l.text(k, nil) + ")"
 }
 
 // digits keeps three digits or all before the point.

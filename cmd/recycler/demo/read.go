@@ -59,17 +59,20 @@ type row struct {
 	cells []string
 }
 
-// mib is a size in a row; -1: it is none.
+// mib is a size in a row, whatever is said behind it; -1: it is none.
 func (r row) mib(column int) float64 {
 	if column >= len(r.cells) {
 		return -1
 	}
-	n, unit, _ := strings.Cut(r.cells[column], " ")
-	v, err := strconv.ParseFloat(n, 64)
+	words := strings.Fields(r.cells[column])
+	if len(words) < 2 {
+		return -1
+	}
+	v, err := strconv.ParseFloat(words[0], 64)
 	if err != nil {
 		return -1
 	}
-	switch unit {
+	switch words[1] {
 	case "GiB":
 		return v * 1024
 	case "MiB":

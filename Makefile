@@ -17,10 +17,11 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 TEST_FLAGS ?= -p 2 -timeout 10m
 # The packages where goroutines meet; the rest is left to `make test`. Of storage and of the program only the
 # tests in which they do: SQLite in Go is twenty times slower under the race detector, and what kills whole
-# processes of the program takes minutes and meets nobody in its own. Pictures are drawn by one goroutine.
+# processes of the program takes minutes and meets nobody in its own. Skipped are a picture, which one goroutine
+# draws, and what takes long by waiting, or by many rounds of what other tests do once.
 RACE ?= ./approvals/... ./bot/... ./cmd/recycler/demo ./configs/... ./engine ./engine/dbconn ./engine/guard/... ./engine/plugin \
 	./engine/rebuild ./engine/throttle/... ./engine/topology ./storage/queue/...
-RACE_SKIP ?= PictureAndAltText
+RACE_SKIP ?= PictureAndAltText|KilledAtRandom|PromotedAtRandom|CriticalLag|FailoverInLongRebuild|LongJobIsLeftAlone|ApplierStartsLate
 RACE_STORAGE ?= Concurrent|OneDecision|OneTakes|EventsAppear|Lease|Frozen|Progress|Outbox|Keeper
 RACE_PROGRAM ?= Alerts|APIEventsLive|APIIdempotency|EveryAct|InTheChat|OverProcesses|OverTheAPI|Progress|Reload
 

@@ -61,6 +61,7 @@ func alone(t *testing.T, f func(t *testing.T, e *env)) {
 	t.Helper()
 	for _, c := range clusters {
 		t.Run(string(c.Flavor)+" "+c.Version, func(t *testing.T) {
+			t.Parallel() // with the other cluster; no other test runs meanwhile
 			superReadOnly(t, c, 1)
 			f(t, newEnv(t, c))
 		})

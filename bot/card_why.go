@@ -2,6 +2,7 @@ package bot
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,6 +55,15 @@ func (l Locale) names(tables []string) Span {
 // planReasons says why the tables are rebuilt as they are, what makes a prediction uncertain, and
 // which tables are left alone and why.
 func planReasons(b *builder, p engine.Plan) {
+	sampled(b, func(yield func(string) bool) {
+		for _, h := range p.Hosts {
+			for _, s := range h.Steps {
+				if !yield(s.How) {
+					return
+				}
+			}
+		}
+	})
 	var methods, notes, alone []sharing
 	for _, h := range p.Hosts {
 		for _, s := range h.Steps {
@@ -114,22 +124,39 @@ func planStops(b *builder, p engine.Plan) {
 	}
 }
 
+// sampled says the ordinary way of predictions once for all of a table that were found so.
+func sampled(b *builder, ways iter.Seq[string]) {
+	for how := range ways {
+		if how == tablespace.HowSampled {
+			b.context(b.l.say(kHowSampled, nil)...)
+			return
+		}
+	}
+}
+
 // hows are the ways a prediction is found, in a word.
 var hows = map[string]key{tablespace.HowCount: kHowCount, tablespace.HowSampled: kHowSampled,
 	tablespace.HowStatistics: kHowStatistics, tablespace.HowUsedPages: kHowPages}
 
-// after is a predicted size with its range, in its unit, where it has one, and the way it was found.
+// after is a predicted size with its range, in its unit, where it has one, and the way it was found
+// unless that is the ordinary one (sampled), which is said once for all.
 func (l Locale) after(predicted, low, high int64, how string) string {
 	k, ok := hows[how]
 	if !ok {
 		return bytesOf(predicted) + " (" + l.text(kHowUnknown, nil) + ")"
 	}
 	_, by := unitOf(predicted)
-	from, to := digits(float64(low)/by), digits(float64(high)/by)
-	if from == to {
-		return bytesOf(predicted) + " (" + l.text(k, nil) + ")"
+	var more []string
+	if from, to := digits(float64(low)/by), digits(float64(high)/by); from != to {
+		more = append(more, from+"–"+to)
 	}
-	return bytesOf(predicted) + " (" + from + "–" + to + l.text(kListComma, nil) + l.text(k, nil) + ")"
+	if how != tablespace.HowSampled {
+		more = append(more, l.text(k, nil))
+	}
+	if len(more) == 0 {
+		return bytesOf(predicted)
+	}
+	return bytesOf(predicted) + " (" + strings.Join(more, l.text(kListComma, nil)) + ")"
 }
 
 // digits keeps three digits or all before the point.

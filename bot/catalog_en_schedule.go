@@ -73,7 +73,7 @@ var englishSchedules = map[key]string{
 	kWhyNote:              "Prediction of {tables}: {why}.",
 	kTablesAlone:          "Left alone: {tables}: {why}.",
 	kHowCount:             "counted",
-	kHowSampled:           "sampled",
+	kHowSampled:           "Sizes after a rebuild are predicted from sampled records, unless another way is named.",
 	kHowStatistics:        "estimated",
 	kHowPages:             "pages in use",
 	kHowUnknown:           "not predicted",

@@ -73,7 +73,7 @@ var chineseSchedules = map[key]string{
 	kWhyNote:              "{tables} 的预测：{why}。",
 	kTablesAlone:          "不处理：{tables}：{why}。",
 	kHowCount:             "精确计数",
-	kHowSampled:           "抽样",
+	kHowSampled:           "重建后大小由抽样记录预测；采用其他方式的另行注明。",
 	kHowStatistics:        "统计估算",
 	kHowPages:             "按已用页估算",
 	kHowUnknown:           "无法预测",

@@ -59,7 +59,11 @@ func (f *Fence) recount(ctx context.Context, t Task, res Result) (Result, error)
 	}
 	res.Rows = &rows
 	if rows.After != rows.Before {
-		return res, &Error{Class: ClassRows, Text: fmt.Sprintf("The table had %d rows before the rebuild and has %d after it.", rows.Before, rows.After),
+		what := "table"
+		if t.Partition != "" {
+			what = "partition"
+		}
+		return res, &Error{Class: ClassRows, Text: fmt.Sprintf("The "+what+" had %d rows before the rebuild and has %d after it.", rows.Before, rows.After),
 			Advice: "Take the server out of service and compare it with its source."}
 	}
 	return res, nil

@@ -32,7 +32,7 @@ func TestSkipATable(t *testing.T) {
 	require.NotContains(t, w.show("R-7QK1/card"), "[Skip")
 	w.now = w.now.Add(longWait)
 	w.tells()
-	require.Contains(t, w.show("R-7QK1/card"), "[Skip "+nameOfStep(j.Steps[2].Plan)+"] [Pause]")
+	require.Contains(t, w.show("R-7QK1/card"), "[Skip "+j.Steps[2].Plan.Name()+"] [Pause]")
 	require.Contains(t, w.clicks(alice, "R-7QK1/card", ActionSkipTable), "is left alone")
 	require.Equal(t, "alice", w.job("R-7QK1").Steps[2].Skip)
 	w.tells()

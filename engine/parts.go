@@ -16,9 +16,9 @@ const (
 	partsBytes = 0.5
 )
 
-// partRate is how fast a partition is written, in bytes per second: row by row, which took about twice
-// as long as building the table anew (assumedRate).
-const partRate = assumedRate / 2
+// partRate is how fast a partition is written, in bytes per second. Row by row it took half as long
+// again as building a table anew (83 beside 125 MiB/s on MySQL 9.7, 88 beside 136 on MariaDB 10.11).
+const partRate = assumedRate * 2 / 3
 
 // parts are the steps of a partitioned table whose partitions are better rebuilt one by one: where a
 // few of them hold nearly all there is to gain, or where the disk has no room for the whole table but

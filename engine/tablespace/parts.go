@@ -158,31 +158,33 @@ func (p *predictor) sizes(ctx context.Context) ([]partSize, error) {
 // parts predicts the partitions one by one from what was read of them. Only those are told that may
 // give something back, because a table can have thousands; one that was not read is never told.
 func (p *predictor) parts(sizes []partSize, read []reading) (parts []Part, of int) {
+	known := make(map[string]reading, len(read))
+	for _, r := range read {
+		known[r.name] = r
+	}
 	for i := 0; i < len(sizes); {
-		whole, known := Part{Name: sizes[i].partition}, true
+		whole, all := Part{Name: sizes[i].partition}, true
 		for ; i < len(sizes) && sizes[i].partition == whole.Name; i++ {
-			known = p.addFile(&whole, sizes[i], read) && known
+			r, ok := known[sizes[i].unit]
+			if all = all && ok; ok {
+				p.addFile(&whole, sizes[i], r)
+			}
 		}
 		of++
-		if known && whole.High < whole.Bytes {
+		if all && whole.High < whole.Bytes {
 			parts = append(parts, whole)
 		}
 	}
 	return parts, of
 }
 
-// addFile adds one file of a partition; false when nothing was read of it.
-func (p *predictor) addFile(whole *Part, f partSize, read []reading) bool {
-	at := slices.IndexFunc(read, func(r reading) bool { return r.name == f.unit })
-	if at < 0 {
-		return false
-	}
-	one := p.size(read[at].unit, read[at].shape, read[at].rows)
+// addFile adds one file of a partition, of which rows were read.
+func (p *predictor) addFile(whole *Part, f partSize, r reading) {
+	one := p.size(r.unit, r.shape, r.rows)
 	whole.Bytes += f.bytes
 	whole.Predicted += one.Bytes
 	whole.Low += one.Low
-	whole.High += p.size(read[at].unit, copied(read[at].shape), read[at].rows).High
-	return true
+	whole.High += p.size(r.unit, copied(r.shape), r.rows).High
 }
 
 // unordered is by how much an index grows at worst whose entries come in any order: its pages are left

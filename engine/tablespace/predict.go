@@ -46,7 +46,9 @@ func Predict(ctx context.Context, q dbconn.Querier, v dbconn.Version, t Table, o
 		units, err = p.units(ctx)
 	}
 	if err == nil {
-		sizes, err = p.sizes(ctx)
+		if sizes, err = p.sizes(ctx); p.b.spent(err) && ctx.Err() == nil {
+			err = nil // then nothing is told of single partitions
+		}
 	}
 	if err != nil {
 		if p.b.spent(err) && ctx.Err() == nil {

@@ -285,3 +285,41 @@ func TestDigestWithoutPartitions(t *testing.T) {
 
 // digestBefore was made by a release that knew no single partitions.
 const digestBefore = "6baf21ee1eec646762b240109d5104e5e8e5d999f43121a2334bad996c6b1e0b"
+
+// The server dies under a partition, after it has copied it on MariaDB, and comes back: nothing of the new
+// file stays, and the partition is as it was or is rebuilt.
+func TestServerDiesUnderAPartition(t *testing.T) {
+	eachFlavor(t, func(t *testing.T, w *world) {
+		w.adjust = func(s *engine.ClusterSettings) { single(s); s.LockWait = 5 * time.Minute }
+		w.discover("db-2")
+		p := w.plan("db-2")
+		p.Hosts[0].Steps = slices.DeleteFunc(p.Hosts[0].Steps, func(s engine.PlannedStep) bool { return s.Partition != odd })
+		p.Hosts[0].Steps[0].Seq = 1
+		id, before := w.recycle("db-2", p), w.partition(1, odd)
+		w.holds(1, "shop.events")
+		end := w.background(t.Context(), id)
+		w.running(1)
+		w.eventually("it is measured", func() bool { return len(w.live.Progress(id)) > 0 })
+		require.Equal(t, "shop.events ("+odd+")", w.live.Progress(id)[0].Table)
+		require.NoError(t, w.cluster.Nodes[1].Kill())
+		require.NoError(t, w.cluster.Nodes[1].Restart(t.Context()))
+		require.NoError(t, end())
+		j := w.job(id)
+		now := w.partition(1, odd)
+		if w.cluster.Flavor == mysqltest.MySQL { // it comes back with super_read_only on, as it was configured
+			require.Equal(t, engine.JobFailed, j.State)
+			require.Equal(t, "The server is read-only for our account; nothing was done.", j.Steps[0].Reason)
+			require.Equal(t, before.Spaces, now.Spaces)
+		} else {
+			require.Equal(t, engine.JobSucceeded, j.State, "%s %+v", j.Reason, j.Steps)
+			require.Equal(t, engine.StepDone, j.Steps[0].State, j.Steps[0].Reason)
+			require.Equal(t, now.Bytes, j.Steps[0].After)
+			require.Greater(t, now.Spaces.Least, before.Newest)
+		}
+		var files int
+		require.NoError(t, w.cluster.Nodes[1].DB().QueryRowContext(t.Context(),
+			"SELECT COUNT(*) FROM information_schema."+w.tablespaces()+" WHERE NAME LIKE 'shop/events%'").Scan(&files))
+		require.Equal(t, 6, files)
+		require.True(t, w.readOnly(1))
+	})
+}

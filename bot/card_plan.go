@@ -133,7 +133,7 @@ func planTable(l Locale, p engine.Plan) Table {
 	many := len(p.Hosts) > 1
 	for _, h := range p.Hosts {
 		for _, s := range h.Steps {
-			name := nameOfStep(s)
+			name := s.Name()
 			if many {
 				name = h.Name + ": " + name
 			}
@@ -161,10 +161,10 @@ func (l Locale) method(m rebuild.Method) string {
 		how = kMethodInPlace
 	}
 	lock := kLockTable
-	switch m.Lock {
-	case rebuild.LockNone:
+	switch {
+	case m.Lock == rebuild.LockNone:
 		lock = kLockNone
-	case rebuild.LockShared:
+	case m.Kind == rebuild.Alter: // of a partition also where the server lets us spell out nothing
 		lock = kLockShared
 	}
 	if m.StopSQL { // then nothing writes that could wait

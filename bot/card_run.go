@@ -115,7 +115,7 @@ func (v view) progress(b *builder, s totals, state engine.JobState) {
 		"given": plain(bytesOf(s.given()))}))
 	for _, j := range v.jobs {
 		for _, x := range v.running(j) {
-			b.say(kNow, args{"table": code(nameOfStep(x.step.Plan)), "bytes": plain(bytesOf(x.step.Plan.Bytes)), "host": code(j.Host)})
+			b.say(kNow, args{"table": code(x.step.Plan.Name()), "bytes": plain(bytesOf(x.step.Plan.Bytes)), "host": code(j.Host)})
 			if d := detail(b.l, x); d != "" {
 				b.context(plain(d))
 			}

@@ -67,8 +67,8 @@ func planReasons(b *builder, p engine.Plan) {
 	var methods, notes, alone []sharing
 	for _, h := range p.Hosts {
 		for _, s := range h.Steps {
-			methods = grouped(methods, s.Method.Reason, nameOfStep(s))
-			notes = grouped(notes, s.Note, nameOfStep(s))
+			methods = grouped(methods, s.Method.Reason, s.Name())
+			notes = grouped(notes, s.Note, s.Name())
 		}
 		for _, t := range h.Alone {
 			alone = grouped(alone, t.Reason, t.Schema+"."+t.Table)
@@ -106,7 +106,7 @@ func planStops(b *builder, p engine.Plan) {
 		for _, s := range h.Steps {
 			if s.Method.Blocks() || s.Method.StopSQL {
 				x.time += s.Estimate
-				x.tables = append(x.tables, nameOfStep(s))
+				x.tables = append(x.tables, s.Name())
 			}
 		}
 		if len(x.tables) > 0 {

@@ -219,7 +219,7 @@ var englishMain = map[key]string{
 	kAcceptPrimary:       "a rebuild on a primary",
 	kAcceptErrant:        "errant GTIDs",
 	kAcceptPartial:       "a topology that is only partly known",
-	kAcceptCopy:          "table copies that block writes",
+	kAcceptCopy:          "rebuilds that block writes",
 	kAcceptUnsafe:        "a server version with a known lost-rows bug",
 	kNeedApprovals:       "Needs the approval of one other person|Needs the approval of {n} other people",
 	kHaveApprovals:       "{n} of {m} approvals ({names}); needs more",

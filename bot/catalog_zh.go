@@ -219,7 +219,7 @@ var chineseMain = map[key]string{
 	kAcceptPrimary:       "在主库上重建",
 	kAcceptErrant:        "产生 errant GTID",
 	kAcceptPartial:       "拓扑未完全获知",
-	kAcceptCopy:          "会阻塞写入的 COPY 方式",
+	kAcceptCopy:          "会阻塞写入的重建",
 	kAcceptUnsafe:        "存在已知丢行缺陷的版本",
 	kNeedApprovals:       "需要另外 {n} 人审批",
 	kHaveApprovals:       "已有 {n}/{m} 人批准（{names}），还需审批",

@@ -30,7 +30,7 @@ func (s *scene) charted() ([]Post, error) {
 	var rows []sized
 	for _, st := range s.job.Steps {
 		if st.State == engine.StepDone {
-			rows = append(rows, sized{nameOfStep(st.Plan), st.Before, st.After})
+			rows = append(rows, sized{st.Plan.Name(), st.Before, st.After})
 		}
 	}
 	if len(rows) < 2 {

@@ -87,7 +87,7 @@ func (s *scene) tableDone(st engine.Step) Message {
 		k = kTableAdopted
 	}
 	b := &builder{l: s.l}
-	a := args{"table": code(nameOfStep(st.Plan)), "before": plain(bytesOf(st.Before)), "after": plain(bytesOf(st.After)),
+	a := args{"table": code(st.Plan.Name()), "before": plain(bytesOf(st.Before)), "after": plain(bytesOf(st.After)),
 		"given": bold(bytesOf(st.Before - st.After)), "time": plain(s.l.span(elapsed(st))), "n": plainInt(st.Seq), "m": plainInt(len(s.job.Steps))}
 	b.summary(k, a)
 	b.say(k, a)
@@ -116,7 +116,7 @@ func (s *scene) tablesDone(group []engine.Step) Message {
 			names = append(names, s.l.count(kMoreTables, len(group)-i, nil)...)
 			break
 		}
-		names = append(names, code(clip(nameOfStep(st.Plan), 80)))
+		names = append(names, code(clip(st.Plan.Name(), 80)))
 	}
 	for _, st := range group[min(10, len(group)):] {
 		if len(group) > 10 && st.Seq != group[10].Seq {
@@ -205,7 +205,7 @@ func (s *scene) measured(b *builder, sums totals) {
 			rest++
 			continue
 		}
-		t.Rows = append(t.Rows, []string{clip(nameOfStep(st.Plan), 60), bytesOf(st.Before), bytesOf(st.After), bytesOf(st.Before - st.After),
+		t.Rows = append(t.Rows, []string{clip(st.Plan.Name(), 60), bytesOf(st.Before), bytesOf(st.After), bytesOf(st.Before - st.After),
 			bytesOf(st.Plan.Bytes - st.Plan.Predicted), s.l.span(elapsed(st))})
 	}
 	if rest > 0 {

@@ -200,6 +200,12 @@ func (g *gallery) hard(t *testing.T) {
 	g.w, g.told = ready(t), 0
 	hard(&g.w.found[0])
 	g.says(g.me, "plan db-prod-3 --table articles")
+
+	g.w, g.told = ready(t), 0
+	g.w.settings.Policy.AllowCopy = true
+	parted(&g.w.found[0])
+	g.w.saysIn(g.me, g.ch, "run db-prod-3 --schema shop")
+	g.look("run with single partitions asked")
 }
 
 // troubles are the ends nobody wants.

@@ -194,6 +194,17 @@ func discovery(id string, at time.Time) engine.Discovery {
 	}
 }
 
+// parted adds a table of 24 partitions, two of which are fragmented.
+func parted(d *engine.Discovery) {
+	t := d.Hosts[0].Tables[0]
+	t.Name, t.FileBytes, t.Partitions = "events", 96*gib, 24
+	t.Prediction = tablespace.Prediction{Bytes: 92 * gib, Low: 91 * gib, High: 93 * gib, How: tablespace.HowSampled, PartsOf: 24, Parts: []tablespace.Part{
+		{Name: "p2024_01", Bytes: 4 * gib, Predicted: gib, Low: gib, High: gib + gib/8},
+		{Name: "p2024_02", Bytes: 4 * gib, Predicted: 3 * gib, Low: 3 * gib, High: 3*gib + gib/8},
+		{Name: "p2024_03", Bytes: 4 * gib, Predicted: 4*gib - mib, Low: 3 * gib, High: 4*gib - 1}}}
+	d.Hosts[0].Tables = append(d.Hosts[0].Tables, t)
+}
+
 // hard makes of a discovery one of a server whose tables need care: an affected version, full-text
 // indexes, a general tablespace, predictions that are not certain.
 func hard(d *engine.Discovery) {

@@ -28,7 +28,7 @@ func TestRetry(t *testing.T) {
 	require.Contains(t, card, "A retry: only tables that `R-7QK1` left undone.")
 	r := w.requests[1]
 	require.Equal(t, "R-7QK1", r.Plan.RetryOf)
-	require.Equal(t, []string{nameOfStep(j.Steps[1].Plan), nameOfStep(j.Steps[3].Plan)}, namesOf(*r.Plan), "with the selection of its run")
+	require.Equal(t, []string{j.Steps[1].Plan.Name(), j.Steps[3].Plan.Name()}, namesOf(*r.Plan), "with the selection of its run")
 	require.Contains(t, w.clicks(bob, "R-7QK2/card", ActionApprove), "You asked for R-7QK2; someone else must decide.")
 	require.Contains(t, w.says(alice, "retry R-7QK2"), "R-7QK2 still waits for a decision.")
 	w.clicks(alice, "R-7QK2/card", ActionApprove)
@@ -40,7 +40,7 @@ func TestRetry(t *testing.T) {
 	w.moves("R-7QK2", engine.JobFailed, engine.EventJobFailed, "unknown", nil)
 	w.tells()
 	said := w.says(alice, "retry R-7QK2")
-	require.Contains(t, said, "What became of "+nameOfStep(j.Steps[1].Plan)+" on db-prod-3 is not known")
+	require.Contains(t, said, "What became of "+j.Steps[1].Plan.Name()+" on db-prod-3 is not known")
 	require.Contains(t, w.presses(alice, ActionDiscoverFirst, "retry R-7QK2"), "db-prod-3")
 	require.Equal(t, approvals.KindDiscover, w.requests[2].Kind)
 	w.tells()
@@ -48,7 +48,7 @@ func TestRetry(t *testing.T) {
 	w.discovers("R-7QK3")
 	w.tells()
 	require.Equal(t, "retry R-7QK2 --after=R-7QK3", w.requests[3].Command)
-	require.Equal(t, []string{nameOfStep(j.Steps[1].Plan)}, namesOf(*w.requests[3].Plan))
+	require.Equal(t, []string{j.Steps[1].Plan.Name()}, namesOf(*w.requests[3].Plan))
 
 	// The same at the other doors.
 	_, err := w.bot.Ask(t.Context(), alice, "", "retry R-7QK4")
@@ -58,7 +58,7 @@ func TestRetry(t *testing.T) {
 func namesOf(p engine.Plan) (names []string) {
 	for _, h := range p.Hosts {
 		for _, s := range h.Steps {
-			names = append(names, nameOfStep(s))
+			names = append(names, s.Name())
 		}
 	}
 	return names

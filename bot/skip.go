@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,18 +31,18 @@ func (b *Bot) skip(ctx context.Context, who asker, line Line) (Message, error) {
 	var name string
 	var late error // it has ended on a host; that matters only when it has on all
 	for _, j := range jobs {
-		st, ok := tableOf(jobs, j, line.Table)
-		if !ok {
+		steps, called := stepsOf(jobs, j, line.Table)
+		if len(steps) == 0 {
 			continue
 		}
 		var ended *engine.Problem
-		if _, err := b.o.Wanter.Skip(ctx, j.ID, st.Seq, who.user); errors.As(err, &ended) {
+		if _, err := b.skipAll(ctx, j, steps, who.user); errors.As(err, &ended) {
 			late = err
 			continue
 		} else if err != nil {
 			return Message{}, err
 		}
-		hosts, name = append(hosts, j.Host), nameOfStep(st.Plan)
+		hosts, name = append(hosts, j.Host), called
 	}
 	if len(hosts) == 0 && late != nil {
 		return Message{}, late
@@ -52,6 +51,28 @@ func (b *Bot) skip(ctx context.Context, who asker, line Line) (Message, error) {
 		return Message{}, noTable(r.ID, line.Table, jobs)
 	}
 	return notice(who.l, kYouSkippedTable, args{"table": code(name), "host": plain(strings.Join(hosts, ", "))}), nil
+}
+
+// skipAll leaves steps of a job alone. That some have ended matters only when all have.
+func (b *Bot) skipAll(ctx context.Context, j engine.Job, steps []engine.Step, by approvals.Actor) (engine.Job, error) {
+	var late error
+	some := false
+	for _, st := range steps {
+		var ended *engine.Problem
+		now, err := b.o.Wanter.Skip(ctx, j.ID, st.Seq, by)
+		switch {
+		case err == nil:
+			j, some = now, true
+		case errors.As(err, &ended):
+			late = err
+		default:
+			return now, err
+		}
+	}
+	if some {
+		return j, nil
+	}
+	return j, late
 }
 
 // SkipTable leaves a table of one live job alone. As in the chat only the requester and the cluster's
@@ -64,32 +85,35 @@ func (b *Bot) SkipTable(ctx context.Context, by approvals.Actor, j engine.Job, t
 	if err := b.mayStop(ctx, asker{user: by}, r); err != nil {
 		return j, err
 	}
-	st, ok := tableOf([]engine.Job{j}, j, table)
-	if !ok {
+	steps, _ := stepsOf([]engine.Job{j}, j, table)
+	if len(steps) == 0 {
 		return j, noTable(j.ID, table, []engine.Job{j})
 	}
 	defer b.Wake()
-	return b.o.Wanter.Skip(ctx, j.ID, st.Seq, by)
+	return b.skipAll(ctx, j, steps, by)
 }
 
-// tableOf finds a table of job by its name, with or without its schema; without it only when all
-// jobs mean one table by it.
-func tableOf(all []engine.Job, job engine.Job, name string) (engine.Step, bool) {
+// stepsOf finds what a job rebuilds of a table by its name, with or without its schema; without it only
+// when all jobs mean one table by it. The name of a table means all of its partitions, that of one
+// (schema.table (partition)) it alone. called is what was meant, in full.
+func stepsOf(all []engine.Job, job engine.Job, name string) (steps []engine.Step, called string) {
 	full := map[string]bool{}
 	for _, j := range all {
 		for _, st := range j.Steps {
 			if st.Plan.Table == name {
-				full[nameOfStep(st.Plan)] = true
+				full[st.Plan.TableName()] = true
 			}
 		}
 	}
-	i := slices.IndexFunc(job.Steps, func(st engine.Step) bool {
-		return nameOfStep(st.Plan) == name || st.Plan.Table == name && len(full) == 1
-	})
-	if i < 0 {
-		return engine.Step{}, false
+	for _, st := range job.Steps {
+		switch p := st.Plan; {
+		case p.TableName() == name || p.Table == name && len(full) == 1:
+			steps, called = append(steps, st), p.TableName()
+		case p.Name() == name:
+			return []engine.Step{st}, name
+		}
 	}
-	return job.Steps[i], true
+	return steps, called
 }
 
 // noTable says that live work has no such table, with the nearest that it has.
@@ -97,7 +121,7 @@ func noTable(id, name string, jobs []engine.Job) error {
 	var names []string
 	for _, j := range jobs {
 		for _, st := range j.Steps {
-			names = append(names, nameOfStep(st.Plan))
+			names = append(names, st.Plan.TableName())
 		}
 	}
 	p := &engine.Problem{Code: "no_table", Text: fmt.Sprintf("%s has no table %s, or more than one schema has it.", id, clip(name, 100)),
@@ -108,9 +132,9 @@ func noTable(id, name string, jobs []engine.Job) error {
 	return p
 }
 
-// skipLine is the command that skips a table of a request.
+// skipLine is the command that skips a table of a request, with all of its partitions.
 func skipLine(r approvals.Request, st engine.Step) Line {
-	return Line{Verb: VerbSkip, Request: r.ID, Table: nameOfStep(st.Plan)}
+	return Line{Verb: VerbSkip, Request: r.ID, Table: st.Plan.TableName()}
 }
 
 // skipClick does what the button at a table that waits long says.
@@ -133,7 +157,7 @@ func (v view) skipButton(l Locale) []Button {
 			if st.Seq != w.step || st.State != engine.StepPending || st.Skip != "" {
 				continue
 			}
-			name := plain(nameOfStep(st.Plan))
+			name := plain(st.Plan.TableName())
 			return []Button{{Action: ActionSkipTable, Value: skipLine(v.r, st).String(), Label: clip(l.text(kSkipTable, args{"table": name}), 70),
 				Confirm: &Confirm{Title: l.text(kSkipTableTitle, nil), Text: clip(l.text(kSkipTableText, args{"table": name}), 290),
 					Yes: l.text(kSkipTableYes, nil), No: l.text(kBack, nil)}}}
@@ -146,7 +170,7 @@ func (v view) skipButton(l Locale) []Button {
 func skipping(b *builder, j engine.Job) {
 	for _, st := range j.Steps {
 		if st.Skip != "" && (st.State == engine.StepPending || st.State == engine.StepRunning) {
-			b.say(kSkipping, args{"table": code(nameOfStep(st.Plan)), "host": code(j.Host), "who": plain(st.Skip)})
+			b.say(kSkipping, args{"table": code(st.Plan.Name()), "host": code(j.Host), "who": plain(st.Skip)})
 		}
 	}
 }

@@ -32,7 +32,7 @@ func TestSkipATable(t *testing.T) {
 	require.NotContains(t, w.show("R-7QK1/card"), "[Skip")
 	w.now = w.now.Add(longWait)
 	w.tells()
-	require.Contains(t, w.show("R-7QK1/card"), "[Skip "+nameOfStep(j.Steps[2].Plan)+"] [Pause]")
+	require.Contains(t, w.show("R-7QK1/card"), "[Skip "+j.Steps[2].Plan.Name()+"] [Pause]")
 	require.Contains(t, w.clicks(alice, "R-7QK1/card", ActionSkipTable), "is left alone")
 	require.Equal(t, "alice", w.job("R-7QK1").Steps[2].Skip)
 	w.tells()
@@ -44,4 +44,43 @@ func TestSkipATable(t *testing.T) {
 	again, err := Parse(line.String())
 	require.NoError(t, err)
 	require.Equal(t, line, again)
+}
+
+// Single partitions are called by their names in what people read; the name of their table means all of
+// them.
+func TestSinglePartitions(t *testing.T) {
+	t.Parallel()
+	w := ready(t)
+	w.settings.Policy.AllowCopy = true
+	parted(&w.found[0])
+	text := w.says(alice, "plan db-prod-3 --table events")
+	require.Contains(t, text, "shop.events (p2024_01)")
+	require.Contains(t, text, "shop.events (p2024_02)")
+	require.NotContains(t, text, "p2024_03", "it gives back next to nothing")
+	require.Contains(t, text, "2 of 24 partitions are fragmented, and each is rebuilt by itself; writes to the table, and so replication of this node, wait meanwhile")
+	require.Contains(t, text, "while shop.events (p2024_01), shop.events (p2024_02) are rebuilt")
+	zh := w.saysIn(carol, "CZH", "plan db-prod-3 --table events")
+	require.Contains(t, zh, "24 个分区中有 2 个碎片较多，逐个重建；期间对该表的写入（即本节点的复制）会等待")
+
+	w.says(alice, "run db-prod-3 --schema shop")
+	w.tells()
+	w.clicks(bob, "R-7QK1/card", ActionApprove)
+	w.moves("R-7QK1", engine.JobRunning, engine.EventJobStarted, "", nil)
+	first := w.job("R-7QK1").Steps[0]
+	require.Equal(t, "shop.events (p2024_01)", first.Plan.Name())
+	w.rebuilds("R-7QK1", 1, gib, time.Minute)
+	w.tells()
+	require.Contains(t, w.thread("R-7QK1/card"), "`shop.events (p2024_01)`")
+	require.Contains(t, w.says(alice, "skip R-7QK1 shop.event"), "Did you mean shop.events?")
+	require.Equal(t, "`shop.events` on db-prod-3 is left alone.\n", w.says(bob, "skip R-7QK1 events"), "what has not ended of it")
+	skipped := 0
+	for _, st := range w.job("R-7QK1").Steps {
+		require.Equal(t, st.Skip != "", st.Plan.Partition == "p2024_02", st.Plan.Name())
+		if st.Skip != "" {
+			skipped++
+		}
+	}
+	require.Equal(t, 1, skipped)
+	require.Contains(t, w.says(alice, `skip R-7QK1 "shop.events (p2024_01)"`), "has ended")
+	require.Equal(t, "`shop.events (p2024_02)` on db-prod-3 is left alone.\n", w.says(alice, `skip R-7QK1 "shop.events (p2024_02)"`))
 }

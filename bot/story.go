@@ -204,7 +204,7 @@ func (s *scene) wished(a args) ([]Post, error) {
 		return nil, nil
 	}
 	if st, ok := s.step(); ok {
-		a["table"] = code(nameOfStep(st.Plan))
+		a["table"] = code(st.Plan.Name())
 	}
 	return s.said(k, a)
 }
@@ -278,7 +278,7 @@ func (s *scene) stepEnded() ([]Post, error) {
 	}
 	k := map[engine.EventKind]key{engine.EventStepSkipped: kThreadSkipped, engine.EventStepFailed: kThreadStepFailed,
 		engine.EventStepUnknown: kThreadStepUnknown}[s.e.Kind]
-	return s.said(k, args{"table": code(nameOfStep(st.Plan)), "host": code(s.job.Host), "why": plain(clip(s.l.words(st.Reason), 900))})
+	return s.said(k, args{"table": code(st.Plan.Name()), "host": code(s.job.Host), "why": plain(clip(s.l.words(st.Reason), 900))})
 }
 
 // setting tells a server setting that was changed or put back.

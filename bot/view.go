@@ -161,8 +161,5 @@ func (s *totals) add(st engine.Step) {
 	s.endedPlanned += st.Plan.Bytes
 }
 
-// nameOfStep is a step's table as people write it.
-func nameOfStep(p engine.PlannedStep) string { return p.Schema + "." + p.Table }
-
 // comparison is a reason to wait in words: "replica_lag 14 s > 10 s on db-prod-3".
 func (l Locale) comparison(r throttle.Reason) string { return clip(l.words(r.String()), 300) }

@@ -308,7 +308,7 @@ func (w *world) Skip(_ context.Context, id string, step int, by approvals.Actor)
 		switch st := &j.Steps[i]; {
 		case st.Seq != step:
 		case st.State != engine.StepPending && st.State != engine.StepRunning:
-			return *j, &engine.Problem{Code: "table_ended", Text: nameOfStep(st.Plan) + " has ended."}
+			return *j, &engine.Problem{Code: "table_ended", Text: st.Plan.Name() + " has ended."}
 		default:
 			st.Skip = by.Name
 		}

@@ -186,8 +186,9 @@ type Policy struct {
 	AllowErrant bool `yaml:"allow_errant"`
 	// AllowPartial lets work start while part of the cluster did not answer. Defaults to false.
 	AllowPartial bool `yaml:"allow_partial"`
-	// AllowCopy lets tables be copied where the server cannot rebuild them in place; writes to
-	// them wait meanwhile. Defaults to false.
+	// AllowCopy lets tables be rebuilt in ways that make writes to them wait, and so replication:
+	// copied where the server cannot rebuild them in place, and single partitions of a table where
+	// a few hold what there is to gain or the disk has no room for all of it. Defaults to false.
 	AllowCopy bool `yaml:"allow_copy"`
 	// AllowUnsafe lets tables be rebuilt under traffic on versions known to lose rows then.
 	// Defaults to false.

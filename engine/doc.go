@@ -39,6 +39,13 @@
 // names the old one (Plan.RetryOf), made from what discoveries say now and approved by a second
 // person. A table of unknown outcome is planned again only when its host was looked at since.
 //
+// # Partitions
+//
+// The unit of work is a table, or one partition of it where a plan names one (Planner.parts): each has a
+// step, a mark, a statement and a result of its own, and the throttle is asked between two of them, so
+// that the applier catches up. Steps of one table never run at once. A partition that is gone, or grew,
+// since the plan is skipped with that reason; skipping a table skips what has not ended of it.
+//
 // # What is known
 //
 // Recall tells what is known of hosts without touching them, for plans, cards, the API and early

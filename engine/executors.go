@@ -53,7 +53,8 @@ func (p *Planner) byExecutor(ctx context.Context, s PlanSpec, in topology.Instan
 		return t.Method
 	}
 	x := p.Plugins.For(s.Target.Cluster, t.Schema, t.Name, online)
-	if x == nil || !t.Prediction.Worth(t.Table, firstPositive(s.MinGain, s.Target.Settings.MinGain), firstPositive(s.MinShare, s.Target.Settings.MinShare)) {
+	minGain, minShare := atLeast(s)
+	if x == nil || !t.Prediction.Worth(t.Table, minGain, minShare) {
 		return t.Method
 	}
 	hello, ok := asked[x.Name]

@@ -86,7 +86,11 @@ func (w *world) lag(table string, seconds int) {
 // behind is the lag of the replica by its own status, in seconds.
 func (w *world) behind() (seconds int) {
 	w.t.Helper()
-	rows, err := w.cluster.Nodes[1].DB().QueryContext(w.t.Context(), "SHOW SLAVE STATUS")
+	show, column := "SHOW SLAVE STATUS", "Seconds_Behind_Master"
+	if w.cluster.Flavor == mysqltest.MySQL {
+		show, column = "SHOW REPLICA STATUS", "Seconds_Behind_Source"
+	}
+	rows, err := w.cluster.Nodes[1].DB().QueryContext(w.t.Context(), show)
 	require.NoError(w.t, err)
 	defer func() { require.NoError(w.t, rows.Close()) }()
 	names, err := rows.Columns()
@@ -97,7 +101,7 @@ func (w *world) behind() (seconds int) {
 			values[i] = &texts[i]
 		}
 		require.NoError(w.t, rows.Scan(values...))
-		seconds, err = strconv.Atoi(texts[slices.Index(names, "Seconds_Behind_Master")].String)
+		seconds, err = strconv.Atoi(texts[slices.Index(names, column)].String)
 		require.NoError(w.t, err)
 	}
 	require.NoError(w.t, rows.Err())

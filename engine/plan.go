@@ -80,11 +80,13 @@ type LeftTable struct {
 	Reason string `json:"reason"`
 }
 
-// PlannedStep is one table of a plan with the reason for its method and what it should give back.
+// PlannedStep is one table of a plan, or one partition of it, with the reason for its method and what it
+// should give back. A partition counts as a table where tables are counted.
 type PlannedStep struct {
 	Seq       int            `json:"seq"`
 	Schema    string         `json:"schema"`
 	Table     string         `json:"table"`
+	Partition string         `json:"partition,omitempty"` // which alone is rebuilt; empty: the whole table
 	Method    rebuild.Method `json:"method"`
 	Bytes     int64          `json:"bytes"`     // on disk at the snapshot
 	Predicted int64          `json:"predicted"` // on disk after the rebuild

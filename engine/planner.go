@@ -243,15 +243,18 @@ func (p *Planner) bound(plan *Plan) error {
 // steps lists the tables worth a rebuild, those left alone because of how they would have to be
 // rebuilt, and how many matched the filter but are not rebuilt.
 func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, alone []LeftTable, left int) {
-	set := s.Target.Settings
-	minGain := firstPositive(s.MinGain, set.MinGain)
-	minShare := firstPositive(s.MinShare, set.MinShare)
+	in, _ := d.Topology.Find(s.Target.Host.Name) // freeze has found it
+	minGain, minShare := atLeast(s)
 	for _, h := range d.Hosts {
 		if h.Name != s.Target.Host.Name {
 			continue
 		}
 		for _, t := range h.Tables {
 			if !s.Filter.Match(t.Schema, t.Name) || t.FileBytes < s.Filter.MinBytes || s.Rest != nil && !s.Rest.has(h.Name, t.Schema, t.Name) {
+				continue
+			}
+			if parts := p.parts(s, in, h, t); len(parts) > 0 {
+				steps = append(steps, parts...)
 				continue
 			}
 			worth := t.Prediction.Worth(t.Table, minGain, minShare)
@@ -273,6 +276,12 @@ func (p *Planner) steps(s PlanSpec, d Discovery) (steps []PlannedStep, alone []L
 		return steps[i].Bytes-steps[i].Predicted > steps[j].Bytes-steps[j].Predicted
 	})
 	return steps, alone, left // bound numbers what it keeps
+}
+
+// atLeast is what a table must give back to be offered, in bytes and as a share of its size.
+func atLeast(s PlanSpec) (gain int64, share float64) {
+	set := s.Target.Settings
+	return firstPositive(s.MinGain, set.MinGain), firstPositive(s.MinShare, set.MinShare)
 }
 
 // policyOf is the cluster's policy with what the request adds to it.

@@ -141,7 +141,7 @@ func (r *run) shift(ctx context.Context, h *host) error {
 		return fmt.Errorf("lift settings of %s: %w", h.plan.Name, err)
 	}
 	var g errgroup.Group // no shared context: a worker that fails has the others' statements killed, not left
-	q := &steps{r: r, taken: map[int]bool{}}
+	q := &steps{r: r, taken: map[int]bool{}, at: map[int]string{}}
 	for slot := range r.parallel() {
 		g.Go(func() error {
 			w := &worker{run: r, h: h, slot: slot}
@@ -172,30 +172,34 @@ func (r *run) parallel() int {
 	return max(1, r.job.Plan.Parallel)
 }
 
-// steps hands out the steps that are not finished, each once.
+// steps hands out the steps that are not finished, each once, and of one table one at a time: two of
+// its partitions would wait for each other's lock.
 type steps struct {
 	mu    sync.Mutex
 	r     *run
 	taken map[int]bool
+	at    map[int]string // the table each slot works on
 }
 
-// next is the first step that can be taken now: one that an earlier run began, else the first that
-// ends in the maintenance window. nil: there is none left. errClosed: none that fits now.
-func (q *steps) next() (*Step, error) {
+// next is the first step that a slot, whose last one has ended, can take now: one that an earlier run
+// began, else the first that ends in the maintenance window. nil: there is none left for it; what is
+// left of a table goes to the slot that works on it. errClosed: none that fits now.
+func (q *steps) next(slot int) (*Step, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	delete(q.at, slot)
 	closed := false
 	for _, want := range []StepState{StepRunning, StepPending} {
 		for i := range q.r.job.Steps {
 			s := &q.r.job.Steps[i]
-			if q.taken[i] || s.State != want {
+			if q.taken[i] || s.State != want || q.busy(s) {
 				continue
 			}
 			if want == StepPending && !q.r.fits(s) && q.r.wish.skips(s.Seq) == "" {
 				closed = true
 				continue
 			}
-			q.taken[i] = true
+			q.taken[i], q.at[slot] = true, s.Plan.TableName()
 			return s, nil
 		}
 	}
@@ -203,6 +207,16 @@ func (q *steps) next() (*Step, error) {
 		return nil, errClosed
 	}
 	return nil, nil
+}
+
+// busy reports whether a slot works on the table of a step.
+func (q *steps) busy(s *Step) bool {
+	for _, table := range q.at {
+		if table == s.Plan.TableName() {
+			return true
+		}
+	}
+	return false
 }
 
 // mayGoOn says whether something new may be started: not while people want a pause or a cancel,

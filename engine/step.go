@@ -14,7 +14,6 @@ import (
 	"mysql-recycler/engine/dbconn"
 	"mysql-recycler/engine/guard"
 	"mysql-recycler/engine/rebuild"
-	"mysql-recycler/engine/tablespace"
 	"mysql-recycler/engine/throttle"
 )
 
@@ -107,37 +106,10 @@ func (w *worker) unknown(ctx context.Context, s *Step, err error) (bool, error) 
 	}
 	s.tried.lost = true
 	w.log.Warn("server lost under a statement", zap.Int("step", s.Seq), zap.Error(err))
-	w.notice(ctx, "warning", fmt.Sprintf("%s was lost while %s.%s was rebuilt; looking for what it did for up to %s.",
-		w.h.plan.Name, s.Plan.Schema, s.Plan.Table, w.o.Reconnect))
+	w.notice(ctx, "warning", fmt.Sprintf("%s was lost while %s was rebuilt; looking for what it did for up to %s.",
+		w.h.plan.Name, s.Plan.Name(), w.o.Reconnect))
 	w.drop()
 	return true, nil
-}
-
-// unfit says why a table is no longer the one that was approved; empty when it still is.
-func (r *run) unfit(ctx context.Context, h *host, s *Step) (string, error) {
-	if s.Plan.Method.Kind == rebuild.Leave {
-		return s.Plan.Method.Reason, nil
-	}
-	if reason := r.outOfBounds(s); reason != "" {
-		return reason, nil
-	}
-	t, err := tablespace.Find(ctx, h.server, h.server.Version, s.Plan.Schema, s.Plan.Table)
-	if errors.Is(err, tablespace.ErrGone) {
-		return "the table is gone since the plan was made", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("look at %s.%s: %w", s.Plan.Schema, s.Plan.Table, err)
-	}
-	size := t.FileBytes
-	if limit := float64(s.Plan.Bytes) * (1 + r.job.Plan.Tolerance); r.job.Plan.Tolerance > 0 && float64(size) > limit {
-		return fmt.Sprintf("the table grew from %d to %d MiB, more than the approved %.0f %%", s.Plan.Bytes>>20, size>>20, r.job.Plan.Tolerance*100), nil
-	}
-	policy := r.job.Plan.Policy
-	now, was := policy.counted(rebuild.Choose(h.server.Version, t, policy.methods(h.plan.Role))), s.Plan.Method
-	if was.Kind != rebuild.Plugin && (now.Kind != was.Kind || now.Algorithm != was.Algorithm || now.Lock != was.Lock || now.StopSQL != was.StopSQL) {
-		return "the table was altered since the plan was made and would be rebuilt in another way: " + now.Reason, nil
-	}
-	return "", nil
 }
 
 // need is what the throttle has to know of a table. While the applier is stopped by us, or waits for
@@ -175,7 +147,7 @@ func (w *worker) rebuild(ctx context.Context, s *Step, room *claim, gate *thrott
 	}
 	hooks.Progress = func(p rebuild.Progress) {
 		w.h.claims.wrote(room, p.Bytes)
-		w.o.Live.Set(w.job.ID, LiveStep{Seq: s.Seq, Table: s.Plan.Schema + "." + s.Plan.Table, Progress: p})
+		w.o.Live.Set(w.job.ID, LiveStep{Seq: s.Seq, Table: s.Plan.Name(), Progress: p})
 	}
 	var g errgroup.Group
 	g.Go(watch(func() error { return w.wish.interrupt(wctx, false, s.Seq) }))
@@ -203,7 +175,7 @@ func (w *worker) rebuild(ctx context.Context, s *Step, room *claim, gate *thrott
 
 func (r *run) task(s *Step) rebuild.Task {
 	return rebuild.Task{
-		Job: r.job.ID, Step: s.Seq, Schema: s.Plan.Schema, Table: s.Plan.Table, Method: s.Plan.Method,
+		Job: r.job.ID, Step: s.Seq, Schema: s.Plan.Schema, Table: s.Plan.Table, Partition: s.Plan.Partition, Method: s.Plan.Method,
 		Mode: r.job.Plan.Mode, LockWait: r.job.Plan.LockWait, Predicted: s.Plan.Predicted, Mark: s.Mark,
 		Retries: retries, CheckRows: r.job.Plan.Policy.CheckRows,
 	}
@@ -229,7 +201,7 @@ func (r *run) hooks(ctx context.Context, h *host, gate *throttle.Throttle, s *St
 		},
 		Executor: r.executor(s),
 		Again: func(_ context.Context, e *rebuild.Error) error {
-			r.notice(ctx, "info", fmt.Sprintf("%s.%s: %s Trying again.", s.Plan.Schema, s.Plan.Table, e.Sentence()))
+			r.notice(ctx, "info", fmt.Sprintf("%s: %s Trying again.", s.Plan.Name(), e.Sentence()))
 			return r.await(ctx, h, gate, s, s.Plan.Method.StopSQL)
 		},
 	}
@@ -267,7 +239,7 @@ func (w *worker) killed(ctx context.Context, s *Step, cause error) (bool, error)
 		if s.tried.stopped++; s.tried.stopped > retries { // it would go on for ever, and load the server for nothing
 			return false, w.fail(ctx, s, StepFailed, EventStepFailed, rebuild.Killed, critical)
 		}
-		w.notice(ctx, "warning", fmt.Sprintf("Stopped %s.%s: %s It is queued again.", s.Plan.Schema, s.Plan.Table, critical.Sentence()))
+		w.notice(ctx, "warning", fmt.Sprintf("Stopped %s: %s It is queued again.", s.Plan.Name(), critical.Sentence()))
 	}
 	return true, w.again(ctx, s)
 }
@@ -295,8 +267,8 @@ func (w *worker) alertWatch(ctx context.Context, s *Step, refused *guard.Refused
 	case v.Known():
 		kind, what = AlertRefused, "was refused by the guard"
 	}
-	w.alert(ctx, kind, fmt.Sprintf("%s %s while %s.%s was rebuilt: %s. %s.",
-		w.job.Host, what, s.Plan.Schema, s.Plan.Table, end, strings.TrimSuffix(v.Changed(), ".")))
+	w.alert(ctx, kind, fmt.Sprintf("%s %s while %s was rebuilt: %s. %s.",
+		w.job.Host, what, s.Plan.Name(), end, strings.TrimSuffix(v.Changed(), ".")))
 }
 
 // again puts a table whose statement left nothing behind back into the queue.
@@ -321,7 +293,7 @@ func (w *worker) failed(ctx context.Context, s *Step, err error) (bool, error) {
 	var e *rebuild.Error
 	known := errors.As(err, &e)
 	if known && e.Class == rebuild.ClassLost && e.Retry && s.Runs <= retries {
-		w.notice(ctx, "warning", fmt.Sprintf("%s.%s: %s %s", s.Plan.Schema, s.Plan.Table, e.Sentence(), e.Hint()))
+		w.notice(ctx, "warning", fmt.Sprintf("%s: %s %s", s.Plan.Name(), e.Sentence(), e.Hint()))
 		w.drop()
 		return true, w.again(ctx, s)
 	}
@@ -347,13 +319,13 @@ func stopsHost(c rebuild.Class) bool {
 
 // fail stores a step's bad end.
 func (r *run) fail(ctx context.Context, s *Step, state StepState, kind EventKind, o rebuild.Outcome, cause error) error {
-	r.log.Error("step ended badly", zap.Int("step", s.Seq), zap.String("table", s.Plan.Schema+"."+s.Plan.Table), zap.Error(cause))
+	r.log.Error("step ended badly", zap.Int("step", s.Seq), zap.String("table", s.Plan.Name()), zap.Error(cause))
 	s.Outcome, s.Reason, s.Ended = o, sentence(cause), time.Now()
 	if err := r.store(ctx, s, state, kind, StepPending, StepRunning); err != nil {
 		return err
 	}
 	if state == StepUnknown {
-		return fmt.Errorf("the outcome of %s.%s is unknown: %w", s.Plan.Schema, s.Plan.Table, cause)
+		return fmt.Errorf("the outcome of %s is unknown: %w", s.Plan.Name(), cause)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (w *worker) walk(ctx context.Context, q *steps) (err error) {
 		if err := w.mayGoOn(ctx); err != nil {
 			return err
 		}
-		s, err := q.next()
+		s, err := q.next(w.slot)
 		if s == nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func addFreed(ctx context.Context, tx Tx, job engine.Job, s engine.Step) error {
 	return err
 }
 
-// Rebuilt are the tables (schema.table) of a host that jobs have rebuilt since a time.
+// Rebuilt are the tables (schema.table) of a host that jobs have rebuilt since a time, also in part.
 func (s *Facts) Rebuilt(ctx context.Context, host string, since time.Time) (map[string]bool, error) {
 	done := map[string]bool{}
 	err := s.db.Read(ctx, func(ctx context.Context, tx Tx) error {
@@ -38,7 +38,7 @@ func (s *Facts) Rebuilt(ctx context.Context, host string, since time.Time) (map[
 				return err
 			}
 			err := fromJSON(text, &plan)
-			done[plan.Schema+"."+plan.Table] = true
+			done[plan.TableName()] = true
 			return err
 		}, `SELECT s.plan FROM jobs j JOIN steps s ON s.job_id = j.id
 			WHERE j.host = $1 AND (j.ended = 0 OR j.ended >= $2) AND s.state = 'done' AND s.started >= $2`, host, toMS(since))

@@ -35,7 +35,7 @@ func (s *Facts) Skip(ctx context.Context, jobID string, seq int, by approvals.Ac
 
 // skip stores the wish at the step, in the audit chain and in the log.
 func (s *Facts) skip(ctx context.Context, tx Tx, j engine.Job, st *engine.Step, by approvals.Actor) error {
-	table := st.Plan.Schema + "." + st.Plan.Table
+	table := st.Plan.Name()
 	if stepFinal(st.State) {
 		return &engine.Problem{Code: "table_ended", Text: fmt.Sprintf("%s on %s has ended: it is %s.", table, j.Host, st.State)}
 	}

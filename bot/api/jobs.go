@@ -59,7 +59,7 @@ type StepList struct {
 
 type skipTable struct {
 	JobPath
-	Table string `query:"table" required:"true" minLength:"1" maxLength:"200" example:"shop.orders" doc:"As schema.table"`
+	Table string `query:"table" required:"true" minLength:"1" maxLength:"200" example:"shop.orders" doc:"As schema.table, with all its partitions, or as a step says it"`
 }
 
 func (s *Server) jobRoutes() {

@@ -17,10 +17,11 @@ type PlannedView struct {
 	Left  []LeftView        `json:"left_out" nullable:"false" doc:"Hosts of the cluster that would be left alone"`
 }
 
-// PlannedStepView is one table of a plan.
+// PlannedStepView is one table of a plan, or one partition of it.
 type PlannedStepView struct {
 	Host         string `json:"host"`
-	Table        string `json:"table" example:"shop.orders"`
+	Table        string `json:"table" example:"shop.orders" doc:"As schema.table, and the partition in brackets where it alone is rebuilt"`
+	Partition    string `json:"partition,omitempty" doc:"Which alone is rebuilt; without it the whole table"`
 	Method       string `json:"method"`
 	Reason       string `json:"reason,omitempty" doc:"Why it is rebuilt so"`
 	StopsReplica bool   `json:"stops_replication,omitempty" doc:"Replication of the host stops for as long as the table takes"`
@@ -86,7 +87,7 @@ func viewTables(p engine.Plan) ([]PlannedStepView, []LeftTableView) {
 	var left []LeftTableView
 	for _, h := range p.Hosts {
 		for _, st := range h.Steps {
-			steps = append(steps, PlannedStepView{Host: h.Name, Table: st.Schema + "." + st.Table, Method: string(st.Method.Kind), Reason: st.Method.Reason,
+			steps = append(steps, PlannedStepView{Host: h.Name, Table: st.Name(), Partition: st.Partition, Method: string(st.Method.Kind), Reason: st.Method.Reason,
 				StopsReplica: st.Method.Blocks() || st.Method.StopSQL, Bytes: st.Bytes, EstimateSeconds: st.Estimate.Seconds(),
 				Predicted: Predicted{PredictedBytes: st.Predicted, Low: st.Low, High: st.High, How: st.How, Note: st.Note}})
 		}

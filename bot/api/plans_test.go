@@ -32,6 +32,16 @@ func TestViewPlannedSaysWhy(t *testing.T) {
 	require.Equal(t, []map[string]any{{"host": "db-3", "table": "shop.old", "bytes": 9.0, "reason": "shared tablespace"}}, got.Left)
 }
 
+// Where one partition is rebuilt by itself the name says so, and a field for machines.
+func TestViewPartitions(t *testing.T) {
+	t.Parallel()
+	st := engine.PlannedStep{Schema: "shop", Table: "events", Partition: "p2024_01"}
+	p := ViewPlanned(engine.Plan{Hosts: []engine.HostPlan{{Name: "db-3", Steps: []engine.PlannedStep{st}}}})
+	require.Equal(t, []string{"shop.events (p2024_01)", "p2024_01"}, []string{p.Steps[0].Table, p.Steps[0].Partition})
+	v := viewStep(engine.Step{Plan: st})
+	require.Equal(t, []string{"shop.events (p2024_01)", "p2024_01"}, []string{v.Table, v.Partition})
+}
+
 // What older plans hold has the digest it had when it was approved.
 func TestOldPlansKeepTheirDigest(t *testing.T) {
 	t.Parallel()

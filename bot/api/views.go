@@ -83,17 +83,18 @@ type Times struct {
 
 // ProgressView is how far a running table is.
 type ProgressView struct {
-	Table          string  `json:"table"`
+	Table          string  `json:"table" doc:"As in the steps"`
 	Phase          string  `json:"phase"`
 	Fraction       float64 `json:"fraction" minimum:"0" maximum:"1"`
 	BytesPerSecond float64 `json:"bytes_per_second"`
 	EtaSeconds     float64 `json:"eta_seconds"`
 }
 
-// StepView is one table of a job.
+// StepView is one table of a job, or one partition of it.
 type StepView struct {
 	Seq            int     `json:"seq"`
-	Table          string  `json:"table" example:"shop.orders"`
+	Table          string  `json:"table" example:"shop.orders" doc:"As schema.table, and the partition in brackets where it alone is rebuilt"`
+	Partition      string  `json:"partition,omitempty" doc:"Which alone is rebuilt; without it the whole table"`
 	State          string  `json:"state" enum:"pending,running,done,skipped,failed,refused,unknown"`
 	Outcome        string  `json:"outcome,omitempty"`
 	Method         string  `json:"method"`
@@ -169,7 +170,7 @@ func (s *Server) viewJob(j engine.Job, steps bool) JobView {
 
 func viewStep(st engine.Step) StepView {
 	return StepView{
-		Seq: st.Seq, Table: st.Plan.Schema + "." + st.Plan.Table, State: string(st.State), Outcome: string(st.Outcome),
+		Seq: st.Seq, Table: st.Plan.Name(), Partition: st.Plan.Partition, State: string(st.State), Outcome: string(st.Outcome),
 		Method: string(st.Plan.Method.Kind), Reason: st.Reason, PlannedBytes: st.Plan.Bytes, PredictedBytes: st.Plan.Predicted,
 		BeforeBytes: st.Before, AfterBytes: st.After, TookSeconds: st.Took.Seconds(), Runs: st.Runs, SkipBy: st.Skip,
 		Times: times(time.Time{}, st.Started, st.Ended),

@@ -112,9 +112,9 @@ func (t *tracer) send(ctx context.Context, j engine.Job) {
 		if s.Started.IsZero() || s.Ended.IsZero() {
 			continue
 		}
-		table := s.Plan.Schema + "." + s.Plan.Table
+		table := s.Plan.Name()
 		_, span := tr.Start(part(ctx, j.ID, fmt.Sprint(s.Seq)), "rebuild "+table, trace.WithTimestamp(s.Started), trace.WithAttributes(
-			attribute.String("db.collection.name", table), attribute.String("recycler.state", string(s.State)),
+			attribute.String("db.collection.name", s.Plan.TableName()), attribute.String("recycler.state", string(s.State)),
 			attribute.String("recycler.outcome", string(s.Outcome)), attribute.String("recycler.method", string(s.Plan.Method.Kind)),
 			attribute.Int64("recycler.before_bytes", s.Before), attribute.Int64("recycler.after_bytes", s.After),
 			attribute.Int64("recycler.predicted_bytes", s.Plan.Predicted)))

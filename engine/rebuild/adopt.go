@@ -25,13 +25,13 @@ func (f *Fence) adopt(ctx context.Context, t Task, h Hooks) (res Result, decided
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
 	defer cancel()
-	s, err := look(ctx, f.srv, f.srv.Version, t.Schema, t.Table)
+	s, err := look(ctx, f.srv, f.srv.Version, t)
 	switch {
 	case err != nil:
 		return res, true, unknown(err)
 	case s.gone:
 		res.Outcome = Failed
-		return res, true, &Error{Class: ClassTableGone, Text: situations[1146].text, Advice: situations[1146].advice}
+		return res, true, t.missing()
 	case s.rebuiltSince(t.Mark):
 		res.Outcome, res.After = Adopted, s.bytes
 		if killed {
@@ -199,5 +199,5 @@ func (f *Fence) lookUp(ctx context.Context, t Task, res Result, cause error) (Re
 	found.Outcome, found.After = Failed, res.Before
 	return found, &Error{Class: ClassLost, Number: dbconn.Code(cause), Retry: true,
 		Text:   "The connection to the server broke and the statement ended with it; the table is as it was.",
-		Advice: "It is tried again when the server answers.", Err: fmt.Errorf("alter %s.%s: %w", t.Schema, t.Table, cause)}
+		Advice: "It is tried again when the server answers.", Err: fmt.Errorf("alter %s: %w", t.name(), cause)}
 }

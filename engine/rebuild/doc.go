@@ -1,13 +1,13 @@
-// Package rebuild rebuilds one table on one server, so that exactly what was promised happens or
+// Package rebuild rebuilds one table, or one partition of it, on one server, so that exactly what was promised happens or
 // nothing does, and so that whoever comes after a crash can tell which.
 //
 // # Flow
 //
-//	Choose            the statement: kind, algorithm, lock, with the reason
+//	Choose            the statement: kind, algorithm, lock, with the reason; ChoosePartition for one partition
 //	Lift              super_read_only off, written down first; MariaDB has none
 //	Acquire           a pinned session that holds GET_LOCK('recycler:<slot>')
 //	 └─ Fence.Run     settings of the session, read back ─▶ Permit ─▶ mark stored by Begin
-//	                  ─▶ ALTER /* recycler job=… step=… */ TABLE … FORCE, ALGORITHM=…, LOCK=…
+//	                  ─▶ ALTER /* recycler job=… step=… */ TABLE … FORCE, ALGORITHM=…, LOCK=…, or REBUILD PARTITION …
 //	                  beside it: progress, and KILL QUERY when ctx ends
 //	Restore           super_read_only on again, never on a server that became a primary
 //
@@ -18,7 +18,8 @@
 // # After a crash
 //
 // Run with a Mark first looks for the statement with our tag. Running: it is watched to its end.
-// Then the table's tablespace id (CREATE_TIME where there is none) is compared with the mark:
+// Then the tablespace id of the table or partition (CREATE_TIME where there is none) is compared with the
+// mark, which holds the greatest id of the whole table, so that another partition says nothing of this one:
 //
 //	other than before   the earlier run finished       ─▶ Adopted, nothing is run
 //	as before           the earlier run did nothing    ─▶ it runs now

@@ -133,7 +133,7 @@ func (f *Fence) settleExecutor(ctx context.Context, t Task, h Hooks, res *Result
 	if err := f.endSessions(ctx, h.Executor.Account()); err != nil {
 		return false, unknown(err)
 	}
-	s, err := look(ctx, f.srv, f.srv.Version, t.Schema, t.Table)
+	s, err := look(ctx, f.srv, f.srv.Version, t)
 	if err != nil {
 		return false, unknown(err)
 	}

@@ -13,8 +13,8 @@ const (
 // (ALGORITHM, LOCK), so that the server refuses instead of surprising.
 type Method struct {
 	Kind      Kind   `json:"kind"`
-	Algorithm string `json:"algorithm,omitempty"` // INPLACE, COPY
-	Lock      string `json:"lock,omitempty"`      // NONE, SHARED
+	Algorithm string `json:"algorithm,omitempty"` // INPLACE, COPY; none where the server takes no clause
+	Lock      string `json:"lock,omitempty"`      // NONE, SHARED; the same
 	StopSQL   bool   `json:"stop_sql,omitempty"`  // the applier is stopped during the rebuild
 	Reason    string `json:"reason"`              // for the card
 
@@ -27,7 +27,7 @@ type Kind string
 
 // Kinds. Leave means the table is not touched; Reason says why.
 const (
-	Alter    Kind = "alter"    // ALTER TABLE … FORCE
+	Alter    Kind = "alter"    // ALTER TABLE … FORCE, or REBUILD PARTITION
 	Optimize Kind = "optimize" // MyISAM and Aria only
 	Plugin   Kind = "plugin"   // a program of others (Executor)
 	Leave    Kind = "leave"

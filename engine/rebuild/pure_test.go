@@ -86,6 +86,29 @@ func TestChoose(t *testing.T) {
 		got.Reason = ""
 		require.Equal(t, c.want, got, "%s on %s", c.name, c.v)
 	}
+	parted := func(f ...tablespace.Feature) tablespace.Table { t := inno(f...); t.Partitions = 4; return t }
+	for _, c := range []struct {
+		v    dbconn.Version
+		t    tablespace.Table
+		o    ChooseOptions
+		want Method
+	}{
+		{mysql9, parted(), ChooseOptions{}, shared},
+		{maria, parted(), ChooseOptions{}, Method{Kind: Alter}},
+		{version(t, "5.7.42"), parted(), ChooseOptions{}, Method{Kind: Alter}},
+		{affected, parted(), allow, stopped},
+		{affected, parted(), ChooseOptions{}, leave},
+		{affected, parted(), ChooseOptions{AllowUnsafe: true}, shared},
+		{mysql9, inno(), allow, leave},
+		{maria, parted(tablespace.IndexedVirtual), allow, leave},
+		{mysql9, parted(tablespace.ImplicitFormat), allow, leave},
+	} {
+		got := ChoosePartition(c.v, c.t, c.o)
+		require.NotEmpty(t, got.Reason, c.v)
+		require.Equal(t, got.Kind == Alter && !got.StopSQL, got.Blocks())
+		got.Reason = ""
+		require.Equal(t, c.want, got, "%s %+v", c.v, c.t)
+	}
 	old := inno(tablespace.ImplicitFormat)
 	old.RowFormat = "Compact"
 	require.Contains(t, Choose(mysql9, old, ChooseOptions{}).Reason, "Compact")
@@ -110,6 +133,22 @@ func TestStatement(t *testing.T) {
 		task.Method = m
 		_, err := task.Statement()
 		require.Error(t, err)
+	}
+}
+
+func TestStatementOfAPartition(t *testing.T) {
+	t.Parallel()
+	task := Task{Job: "R-1", Step: 3, Schema: "s", Table: "t", Partition: "p`; x", Mode: BinlogOff, Method: Method{Kind: Alter, Algorithm: Inplace, Lock: LockShared}}
+	text, err := task.Statement()
+	require.NoError(t, err)
+	require.Equal(t, "ALTER /* recycler job=R-1 step=3 */ TABLE `s`.`t` ALGORITHM=INPLACE, LOCK=SHARED, REBUILD PARTITION `p``; x`", text)
+	task.Method = Method{Kind: Alter}
+	text, err = task.Statement()
+	require.NoError(t, err)
+	require.Equal(t, "ALTER /* recycler job=R-1 step=3 */ TABLE `s`.`t` REBUILD PARTITION `p``; x`", text)
+	for _, m := range []Method{{Kind: Alter, Algorithm: Inplace, Lock: LockNone}, {Kind: Alter, Algorithm: Copy, Lock: LockShared}, {Kind: Optimize}, {Kind: Plugin}} {
+		task.Method = m
+		require.Error(t, task.validate(hooks(new(Mark))))
 	}
 }
 

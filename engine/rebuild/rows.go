@@ -8,11 +8,11 @@ import (
 	"mysql-recycler/engine/dbconn"
 )
 
-// count counts the rows on a session of its own, so that a connection that broke under the statement
+// count counts the rows of the table, or of the partition that is rebuilt, on a session of its own, so that a connection that broke under the statement
 // does not keep us from it. It can take minutes, so the end of ctx kills it like the rebuild itself.
 func (f *Fence) count(ctx context.Context, t Task) (int64, error) {
 	what := func(err error) error {
-		return failure(fmt.Errorf("count the rows of %s.%s: %w", t.Schema, t.Table, err))
+		return failure(fmt.Errorf("count the rows of %s: %w", t.name(), err))
 	}
 	sess, err := f.srv.Session(ctx)
 	if err != nil {
@@ -28,6 +28,9 @@ func (f *Fence) count(ctx context.Context, t Task) (int64, error) {
 	}
 	var n int64
 	query := "SELECT " + Tag(t.Job, t.Step) + " COUNT(*) FROM " + dbconn.QuoteName(t.Schema, t.Table)
+	if t.Partition != "" {
+		query += " PARTITION (" + dbconn.QuoteName(t.Partition) + ")"
+	}
 	w := &watch{f: &Fence{srv: f.srv, sess: sess}, t: t, tell: func(Progress) {}, gauge: newGauge(f.srv, t, sess.ID),
 		send: func(ctx context.Context) error { return sess.QueryRowContext(ctx, query).Scan(&n) }}
 	w.t.Method.Kind = Alter // how it is killed
@@ -56,7 +59,11 @@ func (f *Fence) recount(ctx context.Context, t Task, res Result) (Result, error)
 	}
 	res.Rows = &rows
 	if rows.After != rows.Before {
-		return res, &Error{Class: ClassRows, Text: fmt.Sprintf("The table had %d rows before the rebuild and has %d after it.", rows.Before, rows.After),
+		what := "table"
+		if t.Partition != "" {
+			what = "partition"
+		}
+		return res, &Error{Class: ClassRows, Text: fmt.Sprintf("The "+what+" had %d rows before the rebuild and has %d after it.", rows.Before, rows.After),
 			Advice: "Take the server out of service and compare it with its source."}
 	}
 	return res, nil

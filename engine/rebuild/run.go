@@ -19,7 +19,7 @@ import (
 // error, which is an *Error or the error of a hook.
 func (f *Fence) Run(ctx context.Context, t Task, h Hooks) (Result, error) {
 	if err := t.validate(h); err != nil {
-		return Result{Outcome: Failed}, fmt.Errorf("rebuild %s.%s: %w", t.Schema, t.Table, err)
+		return Result{Outcome: Failed}, fmt.Errorf("rebuild %s: %w", t.name(), err)
 	}
 	if h.Progress == nil {
 		h.Progress = func(Progress) {}
@@ -119,7 +119,7 @@ func (f *Fence) once(ctx context.Context, t Task, h Hooks) (Result, error) {
 		return stopped(ctx, res)
 	}
 	if err := h.Begin(ctx, mark); err != nil && ctx.Err() == nil {
-		return res, fmt.Errorf("store the mark of %s.%s: %w", t.Schema, t.Table, err)
+		return res, fmt.Errorf("store the mark of %s: %w", t.name(), err)
 	}
 	// Storing the mark took a moment. What this statement reads is as close to the ALTER as it gets.
 	now, err := f.readBack(own)
@@ -207,7 +207,7 @@ func (f *Fence) finish(ctx context.Context, t Task, res Result, w *watch) (Resul
 	// A cancelled context must not keep us from measuring what was done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
 	defer cancel()
-	s, err := look(ctx, f.srv, f.srv.Version, t.Schema, t.Table)
+	s, err := look(ctx, f.srv, f.srv.Version, t)
 	if err != nil || s.gone {
 		return res, nil // the rebuild itself is done; its new size is not known
 	}

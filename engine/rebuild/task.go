@@ -12,12 +12,13 @@ import (
 	"mysql-recycler/engine/tablespace"
 )
 
-// Task is one table to rebuild on one server.
+// Task is one table, or one partition of it, to rebuild on one server.
 type Task struct {
 	Job       string
 	Step      int
 	Schema    string
 	Table     string
+	Partition string // of the table, which alone is rebuilt; empty: all of it
 	Method    Method
 	Mode      Mode
 	LockWait  time.Duration // lock_wait_timeout of the statement; bounds every stall it can cause
@@ -33,7 +34,7 @@ type Mark struct {
 	ServerNow    time.Time `json:"server_now"`
 	ConnectionID uint64    `json:"connection_id"`
 	CreateTime   time.Time `json:"create_time"`
-	SpaceID      int64     `json:"space_id"` // greatest of the table's tablespaces
+	SpaceID      int64     `json:"space_id"` // greatest of the table's tablespaces, also where one partition is rebuilt
 	BeforeBytes  int64     `json:"before_bytes"`
 	Definition   string    `json:"definition,omitempty"`  // digest of SHOW CREATE TABLE; executors only
 	Slot         int       `json:"slot,omitempty"`        // of the fence that ConnectionID holds
@@ -136,6 +137,8 @@ func (t Task) validate(h Hooks) error {
 		return fmt.Errorf("a rebuild needs the hooks Permit and Begin")
 	case t.Method.StopSQL && (h.Change == nil || h.Restored == nil):
 		return fmt.Errorf("stopping the applier needs the hooks Change and Restored")
+	case t.Partition != "" && t.Method.Kind != Alter:
+		return fmt.Errorf("no rebuild of one partition by %q", t.Method.Kind)
 	}
 	if t.Method.Kind == Plugin {
 		return t.executable(h)

@@ -135,7 +135,7 @@ func (f *Fence) send(ctx context.Context, t Task) error {
 		return f.optimize(ctx, t, text)
 	}
 	if _, err := f.sess.ExecContext(ctx, text); err != nil {
-		return fmt.Errorf("alter %s.%s: %w", t.Schema, t.Table, err)
+		return fmt.Errorf("alter %s: %w", t.name(), err)
 	}
 	return nil
 }

@@ -41,8 +41,14 @@ func Predict(ctx context.Context, q dbconn.Querier, v dbconn.Version, t Table, o
 	p := &predictor{b: &budget{q: q, v: v, until: time.Now().Add(o.Budget)}, v: v, t: t, o: o}
 	err := p.prepare(ctx)
 	var units []unit
+	var sizes []partSize
 	if err == nil {
 		units, err = p.units(ctx)
+	}
+	if err == nil {
+		if sizes, err = p.sizes(ctx); p.b.spent(err) && ctx.Err() == nil {
+			err = nil // then nothing is told of single partitions
+		}
 	}
 	if err != nil {
 		if p.b.spent(err) && ctx.Err() == nil {
@@ -50,7 +56,7 @@ func Predict(ctx context.Context, q dbconn.Querier, v dbconn.Version, t Table, o
 		}
 		return Prediction{}, err
 	}
-	return p.run(ctx, units)
+	return p.run(ctx, units, sizes)
 }
 
 // predictFreeList is for MyISAM and Aria, whose free list tells the truth: DATA_FREE is what
@@ -117,7 +123,7 @@ const (
 
 // run predicts partition by partition and adds up. Those that the time was too short for are taken
 // to be like the others.
-func (p *predictor) run(ctx context.Context, units []unit) (Prediction, error) {
+func (p *predictor) run(ctx context.Context, units []unit, sizes []partSize) (Prediction, error) {
 	s := p.sampler(len(units))
 	total := Prediction{How: HowCount, RowsExact: true}
 	var read []reading
@@ -150,6 +156,7 @@ func (p *predictor) run(ctx context.Context, units []unit) (Prediction, error) {
 	case len(rest) > 0:
 		total.add(p.alike(rest, read))
 	}
+	total.Parts, total.PartsOf = p.parts(sizes, read)
 	return total, nil
 }
 

@@ -246,12 +246,17 @@ func SpacesOf(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, n
 		if one.name != full && one.base() != full || one.id == 0 {
 			continue
 		}
-		if s.Least == 0 || one.id < s.Least {
-			s.Least = one.id
-		}
-		s.Greatest = max(s.Greatest, one.id)
+		s.add(one.id)
 	}
 	return s, rows.Err()
+}
+
+// add takes in the id of one more tablespace.
+func (s *Spaces) add(id int64) {
+	if s.Least == 0 || id < s.Least {
+		s.Least = id
+	}
+	s.Greatest = max(s.Greatest, id)
 }
 
 // Growing lists the sizes of the files that an ALTER of a connection writes now, for a table with

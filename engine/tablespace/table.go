@@ -64,6 +64,9 @@ type Prediction struct {
 	How       string `json:"how"` // sampled, sampled+count, statistics, used_pages
 	RowsExact bool   `json:"rows_exact"`
 	Note      string `json:"note,omitempty"`
+
+	Parts   []Part `json:"parts,omitempty"`    // of a partitioned table: those a rebuild may make smaller
+	PartsOf int    `json:"parts_of,omitempty"` // how many partitions it has
 }
 
 // The ways a prediction is found (Prediction.How), best first.

@@ -222,7 +222,17 @@ func TestTwoWorkersOneJob(t *testing.T) {
 // when nothing was done, and the job goes on.
 func TestServerDiesUnderARebuild(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "1+1", slow, small1)
+	for _, flavor := range []mysqltest.Flavor{mysqltest.MariaDB, mysqltest.MySQL} {
+		t.Run(string(flavor), func(t *testing.T) {
+			t.Parallel()
+			serverDiesUnderARebuild(t, flavor)
+		})
+	}
+}
+
+func serverDiesUnderARebuild(t *testing.T, flavor mysqltest.Flavor) {
+	t.Helper()
+	w := newWorldOf(t, mysqltest.Options{Flavor: flavor, Shape: "1+1", GeneralLog: true}, slow, small1)
 	w.discover("db-2")
 	id := w.recycle("db-2", w.plan("db-2"))
 	end := w.background(t.Context(), id)
@@ -234,6 +244,9 @@ func TestServerDiesUnderARebuild(t *testing.T) {
 	require.Equal(t, engine.JobSucceeded, j.State, "%s %+v", j.Reason, j.Steps)
 	require.Zero(t, w.leftovers(1))
 	require.True(t, w.readOnly(1))
+	if flavor == mysqltest.MySQL {
+		require.Equal(t, "1", w.variable(1, "super_read_only"), "lifted again after its restart, and put back")
+	}
 	require.NotEmpty(t, w.notices(id), "people hear that the server was away")
 	for _, n := range w.notices(id) {
 		require.NotContains(t, n, "dial tcp", "no texts of a driver in the chat")

@@ -134,11 +134,8 @@ func (r *run) shift(ctx context.Context, h *host) error {
 			return err
 		}
 	}
-	_, err := rebuild.Lift(ctx, h.server, r.job.Plan.Mode, func(c rebuild.Change) error {
-		return r.setting(ctx, Setting{Change: c}, EventSettingChanged)
-	})
-	if err != nil {
-		return fmt.Errorf("lift settings of %s: %w", h.plan.Name, err)
+	if err := r.lift(ctx, h); err != nil {
+		return err
 	}
 	var g errgroup.Group // no shared context: a worker that fails has the others' statements killed, not left
 	q := &steps{r: r, taken: map[int]bool{}, at: map[int]string{}}
@@ -152,13 +149,24 @@ func (r *run) shift(ctx context.Context, h *host) error {
 			return err
 		})
 	}
-	err = g.Wait()
+	err := g.Wait()
 	if errors.Is(err, errPaused) || errors.Is(err, errClosed) {
 		if _, _, why := r.wish.get(); why != nil { // another worker's failure says more
 			return why
 		}
 	}
 	return err
+}
+
+// lift lifts the settings that would refuse a rebuild, each written down first.
+func (r *run) lift(ctx context.Context, h *host) error {
+	_, err := rebuild.Lift(ctx, h.server, r.job.Plan.Mode, func(c rebuild.Change) error {
+		return r.setting(ctx, Setting{Change: c}, EventSettingChanged)
+	})
+	if err != nil {
+		return fmt.Errorf("lift settings of %s: %w", h.plan.Name, err)
+	}
+	return nil
 }
 
 // parallel is how many tables are rebuilt at once. With the applier stopped it is one: the worker

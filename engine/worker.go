@@ -19,6 +19,7 @@ type worker struct {
 	h     *host
 	slot  int
 	fence *rebuild.Fence
+	began bool // it had a fence before
 }
 
 // walk takes tables until there is none left, or none may be started.
@@ -73,7 +74,15 @@ func (w *worker) open(ctx context.Context, s *Step) error {
 			return fmt.Errorf("fence %s: %w", w.h.plan.Name, err)
 		}
 		w.fence = f
-		return nil
+		if !w.began {
+			w.began = true
+			return nil
+		}
+		// A server that went down came back with the settings of its own configuration.
+		if err := w.refused(ctx, w.h); err != nil {
+			return err
+		}
+		return w.lift(ctx, w.h)
 	})
 }
 

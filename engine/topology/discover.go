@@ -94,11 +94,12 @@ func (w *walk) run(ctx context.Context) error {
 	active := 0
 	for {
 		for len(w.queue) > 0 && active < w.o.Parallel {
-			t := w.queue[0]
+			v := &visit{target: w.queue[0]}
 			w.queue = w.queue[1:]
 			active++
 			group.Go(func() error {
-				results <- w.visit(ctx, t)
+				w.visit(ctx, v)
+				results <- v
 				return nil
 			})
 		}
@@ -110,43 +111,59 @@ func (w *walk) run(ctx context.Context) error {
 	}
 }
 
-// visit tries the candidates of a target until one of them is the server meant, then the guesses. A
-// host that does not answer at one port is not asked at others: it would only cost time.
-func (w *walk) visit(ctx context.Context, t target) *visit {
-	v := &visit{target: t}
-	var silent []string
-	for n, addr := range distinct(slices.Concat(t.candidates, t.guesses)...) {
-		if slices.Contains(silent, addr.Host) {
+// visit tries the candidates of a target until one of them is the server meant, then the guesses. What
+// thousands of visits hold while they wait is mostly their stacks, so the way from here to the wire is
+// kept in small functions.
+func (w *walk) visit(ctx context.Context, v *visit) {
+	for _, addr := range v.places() {
+		if v.silent(addr.Host) {
 			continue
 		}
-		err := w.visitAt(ctx, addr, v, n >= len(t.candidates))
+		err := w.visitAt(ctx, addr, v)
 		if err == nil {
-			return v
+			return
 		}
 		v.attempts = append(v.attempts, attempt{addr, err})
-		var connect *dbconn.ConnectError
-		if errors.As(err, &connect) && (connect.Class == dbconn.ClassTimeout || connect.Class == dbconn.ClassDNS) {
-			silent = append(silent, addr.Host)
-		}
 	}
-	return v
+}
+
+// places are where a target may be, most likely first.
+//
+//go:noinline
+func (t *target) places() []dbconn.Addr { return distinct(slices.Concat(t.candidates, t.guesses)...) }
+
+// silent reports whether a host did not answer at another port: to ask it at more would only cost time.
+//
+//go:noinline
+func (v *visit) silent(host string) bool {
+	return slices.ContainsFunc(v.attempts, func(a attempt) bool {
+		var connect *dbconn.ConnectError
+		return a.addr.Host == host && errors.As(a.err, &connect) && (connect.Class == dbconn.ClassTimeout || connect.Class == dbconn.ClassDNS)
+	})
 }
 
 // visitAt visits one address within the node timeout. Where the address is a guess a server_id alone,
 // which other clusters have too, does not make the server the one meant: it must replicate from whoever
 // named it.
-func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit, guess bool) error {
+func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit) error {
 	until := time.Now().Add(w.o.NodeTimeout)
 	srv, err := w.open(ctx, addr, until)
 	if err != nil {
 		return err
 	}
+	return w.inspect(ctx, srv, v, until)
+}
+
+// inspect asks a server that was reached, if it is the one meant and nobody else did.
+//
+//go:noinline
+func (w *walk) inspect(ctx context.Context, srv *dbconn.Visit, v *visit, until time.Time) error {
 	defer func() { _ = srv.Close() }() // a read-only visit; nothing is lost with it
 	if (v.target.identity != "" && v.target.identity != srv.Identity) ||
 		(v.target.identity == "" && v.serverID != 0 && srv.ServerID != 0 && v.serverID != srv.ServerID) {
 		return errOther
 	}
-	v.addr, v.identity = addr, srv.Identity
+	v.addr, v.identity = srv.Addr, srv.Identity
 	mark := fingerprint(srv.Facts)
 	if first, taken := w.claimed.LoadOrStore(srv.Identity, mark); taken {
 		if first != mark {
@@ -156,6 +173,7 @@ func (w *walk) visitAt(ctx context.Context, addr dbconn.Addr, v *visit, guess bo
 		return nil
 	}
 	inst, err := look(ctx, srv, w.o, until)
+	guess := !slices.ContainsFunc(v.candidates, srv.Addr.Same)
 	if err == nil && guess && v.target.identity == "" && !slices.ContainsFunc(inst.Links, func(l Link) bool { return l.SourceServerID == v.parentID }) {
 		err = errOther
 	}
@@ -193,19 +211,28 @@ const (
 // of a thousand visits has one deadline at a time, not one within the other: they are much of what
 // a waiting visit holds.
 func (w *walk) open(ctx context.Context, addr dbconn.Addr, until time.Time) (*dbconn.Visit, error) {
-	backoff := firstBackoff
 	for n := 1; ; n++ {
 		srv, err := w.access.Visit(ctx, addr, until)
-		var connect *dbconn.ConnectError
-		if err == nil || n == openAttempts || !errors.As(err, &connect) || !connect.Class.Temporary() ||
-			time.Now().Add(backoff).After(until) {
+		if err == nil || !again(ctx, n, err, until) {
 			return srv, err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(backoff):
-		}
-		backoff *= 4
+	}
+}
+
+// again waits before the next attempt after the nth, and says whether there is one. It stands apart so
+// that its variables are not on the stack of a visit that waits for its server.
+//
+//go:noinline
+func again(ctx context.Context, n int, err error, until time.Time) bool {
+	backoff := firstBackoff << (2 * (n - 1))
+	var connect *dbconn.ConnectError
+	if n == openAttempts || !errors.As(err, &connect) || !connect.Class.Temporary() || time.Now().Add(backoff).After(until) {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(backoff):
+		return true
 	}
 }

@@ -50,6 +50,15 @@ func takeDumps(i *Instance, rows []dbconn.Row) {
 	}
 }
 
+// takeProcesses takes those who read the binary log out of a process list; Host is address:port.
+func takeProcesses(i *Instance, rows []dbconn.Row) {
+	for _, r := range rows {
+		if strings.HasPrefix(r.Text("Command"), "Binlog Dump") {
+			i.Replicas = append(i.Replicas, Downstream{Seen: dbconn.Addr{Host: hostOf(r.Text("Host"))}, From: FromProcesslist})
+		}
+	}
+}
+
 // hostOf takes the port of the connection off a process list host.
 func hostOf(s string) string {
 	if host, _, err := net.SplitHostPort(s); err == nil {

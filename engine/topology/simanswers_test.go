@@ -23,11 +23,11 @@ func simServer(version string, k, source int, replicas []int) *simNode {
 	if v.Flavor == dbconn.MySQL && v.AtLeast(5, 7, 0) {
 		simPerformanceSchema(node, v, replicas)
 	} else {
-		dump := simResult{columns: []string{"id", "host", "uuid"}}
+		dump := simResult{columns: []string{"Id", "User", "Host", "Command"}, rows: [][]string{{"7", "app", "10.9.9.9:40000", "Sleep"}}}
 		for n, r := range replicas {
-			dump.rows = append(dump.rows, []string{fmt.Sprint(n + 20), simAddr(r).Host + ":40000", "NULL"})
+			dump.rows = append(dump.rows, []string{fmt.Sprint(n + 20), "repl", simAddr(r).Host + ":40000", "Binlog Dump"})
 		}
-		node.answers["SELECT ID AS id, HOST AS host, NULL AS uuid FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'"] = dump
+		node.answers["SHOW PROCESSLIST"] = dump
 	}
 	return node
 }

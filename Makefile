@@ -15,13 +15,14 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 # Packages at once and how long one may take: two real-server packages fill two cores.
 TEST_FLAGS ?= -p 2 -timeout 10m
-# The packages where goroutines meet; the rest is left to `make test`. Of storage and of the program only the
-# tests in which they do: SQLite in Go is twenty times slower under the race detector, and what kills whole
-# processes of the program takes minutes and meets nobody in its own. Skipped are a picture, which one goroutine
-# draws, and what takes long by waiting, or by many rounds of what other tests do once.
-RACE ?= ./approvals/... ./bot/... ./cmd/recycler/demo ./configs/... ./engine ./engine/dbconn ./engine/guard/... ./engine/plugin \
+# The packages where goroutines meet; the rest is left to `make test`. Of the engine, storage and the program only
+# the tests in which they do: SQLite in Go is twenty times slower under the race detector, and what kills whole
+# processes takes minutes and meets nobody in its own. Skipped are a picture, which one goroutine draws, and what
+# takes long by waiting, or by many rounds of what other tests do once.
+RACE ?= ./approvals/... ./bot/... ./cmd/recycler/demo ./configs/... ./engine/dbconn ./engine/guard/... ./engine/plugin \
 	./engine/rebuild ./engine/throttle/... ./engine/topology ./storage/queue/...
-RACE_SKIP ?= PictureAndAltText|KilledAtRandom|PromotedAtRandom|CriticalLag|FailoverInLongRebuild|LongJobIsLeftAlone|ApplierStartsLate
+RACE_SKIP ?= PictureAndAltText|FailoverInLongRebuild|LongJobIsLeftAlone|StartsAtItsTime|ServerThatHangs|Kill9|FrozenOwner|ApplierStartsLate|ApplierDoesNotStop|PurgeLimit|PurgeGap|OnlineLog
+RACE_ENGINE ?= AtOnce|Cancel|Caught|Hooks$$|Knows|Pause|Promot.*Lifted|Recycle|Shutdown|Sibling|Skip
 RACE_STORAGE ?= Concurrent|OneDecision|OneTakes|EventsAppear|Lease|Frozen|Progress|Outbox|Keeper
 RACE_PROGRAM ?= Alerts|APIEventsLive|APIIdempotency|EveryAct|InTheChat|OverProcesses|OverTheAPI|Progress|Reload
 
@@ -58,6 +59,7 @@ test: deps-test ## Vet and test everything, on real servers and a real browser
 .PHONY: test-race
 test-race: deps-test deps-race ## Run the race detector where goroutines meet
 	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -skip '$(RACE_SKIP)' $(RACE)
+	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -skip 'KilledAtRandom' -run '$(RACE_ENGINE)' ./engine
 	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -run '$(RACE_STORAGE)' ./storage ./storage/backup
 	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -run '$(RACE_PROGRAM)' ./cmd/recycler
 

@@ -116,6 +116,7 @@ func (w *world) fulltext(table string) {
 		require.NoError(w.t, w.cluster.Nodes[0].Exec(w.t.Context(), sql))
 	}
 	require.NoError(w.t, w.cluster.WaitReplicated(w.t.Context()))
+	require.NoError(w.t, w.cluster.WaitPurged(w.t.Context()))
 }
 
 // The lag that a rebuild makes by blocking writes was approved with it and does not have it killed;

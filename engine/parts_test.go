@@ -46,6 +46,7 @@ func (w *world) events() {
 	run(fmt.Sprintf("DELETE FROM shop.events WHERE (id BETWEEN %d AND %d OR id BETWEEN %d AND %d) AND CRC32(CONCAT('gone', id)) %% 10 < 7",
 		rows, 2*rows-1, 4*rows, 5*rows-1))
 	require.NoError(w.t, w.cluster.WaitReplicated(w.t.Context()))
+	require.NoError(w.t, w.cluster.WaitPurged(w.t.Context())) // files grow a little by it
 }
 
 // partition is what a server says of one partition of shop.events.

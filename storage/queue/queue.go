@@ -145,7 +145,7 @@ func (q *Queue) enqueue(ctx context.Context, tx storage.Tx, jobID, region string
 // Start takes over what dead workers left and begins to claim jobs. ctx bounds the start only;
 // the work ends with Stop. A process without regions starts nothing, a drained one with Undrain.
 func (q *Queue) Start(ctx context.Context) error {
-	if len(q.opts.Regions) == 0 || q.later() {
+	if !q.works() || q.later() {
 		return nil
 	}
 	leave, err := q.db.JoinWorkers(ctx, func(ctx context.Context) error { return q.recover(ctx, true) })

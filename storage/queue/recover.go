@@ -21,7 +21,7 @@ type stranded struct {
 // TakeOver gives jobs whose owner fell silent to somebody else, every two seconds until ctx ends.
 // River would find them too, but only after it elected a leader and its rescuer came round.
 func (q *Queue) TakeOver(ctx context.Context) error {
-	if len(q.opts.Regions) == 0 {
+	if !q.works() {
 		return nil
 	}
 	tick := time.NewTicker(takeOverEvery)

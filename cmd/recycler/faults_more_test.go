@@ -76,14 +76,14 @@ func (w *fault) epoch(id string) int64 {
 }
 
 // freeze stops a process, but not while it writes: on a file nobody else could write then.
-func (w *fault) freeze(n *node) {
-	w.t.Helper()
+func (n *node) freeze(t *testing.T, db *storage.DB) {
+	t.Helper()
 	for {
-		require.NoError(w.t, n.cmd.Process.Signal(syscall.SIGSTOP))
-		if w.store.InTx(w.t.Context(), func(context.Context, storage.Tx) error { return nil }) == nil {
+		require.NoError(t, n.cmd.Process.Signal(syscall.SIGSTOP))
+		if db.InTx(t.Context(), func(context.Context, storage.Tx) error { return nil }) == nil {
 			return
 		}
-		require.NoError(w.t, n.cmd.Process.Signal(syscall.SIGCONT))
+		require.NoError(t, n.cmd.Process.Signal(syscall.SIGCONT))
 		time.Sleep(50 * time.Millisecond)
 	}
 }
@@ -111,7 +111,7 @@ func frozenWorker(w *fault, bot []string) {
 	second.says(t, "serving")
 	letGo()
 	w.rebuilding(id)
-	w.freeze(first)
+	first.freeze(w.t, w.store)
 	froze := time.Now()
 	require.True(t, w.until(faultWait, func() bool { return w.epoch(id) == 2 }), "nobody took over")
 	t.Logf("taken over after %.1f s", time.Since(froze).Seconds())

@@ -17,9 +17,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"mysql-recycler/bot/sandbox"
 	"mysql-recycler/engine/mysqltest"
+	"mysql-recycler/storage"
 )
 
 // node is one "recycler serve" as a process of its own.
@@ -314,8 +316,11 @@ func TestFrozenBot(t *testing.T) {
 			require.NoError(t, w.WaitSockets(t.Context(), 2))
 			second := serve(t, w.config)
 			second.says(t, "another process is the active bot")
+			db, err := storage.Open(t.Context(), url, zap.NewNop())
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, db.Close()) })
+			first.freeze(t, db)
 			froze := time.Now()
-			require.NoError(t, first.cmd.Process.Signal(syscall.SIGSTOP))
 			second.says(t, "this process is the active bot")
 			t.Logf("%s: a frozen bot is replaced after %.1f s", kind, time.Since(froze).Seconds())
 			require.NoError(t, first.cmd.Process.Signal(syscall.SIGCONT))
@@ -324,7 +329,7 @@ func TestFrozenBot(t *testing.T) {
 			require.NoError(t, w.WaitSockets(t.Context(), 2))
 			t.Logf("%s: its sockets are closed after %.1f s", kind, time.Since(woke).Seconds())
 			first.says(t, "another process is the active bot") // and it waits
-			_, err := w.Slash(t.Context(), "alice", "#db-ops", "help")
+			_, err = w.Slash(t.Context(), "alice", "#db-ops", "help")
 			require.NoError(t, err)
 			whisper(t, w, "recycle")
 

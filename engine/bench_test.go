@@ -156,6 +156,7 @@ func (e *benchEnv) measure(b *testing.B, t tool) benchRun {
 	if t.job > 0 {
 		run = e.ours(t.job)
 	}
+	require.NoError(b, e.loop(b.Context()), "every tool finds the tables as the plain loop leaves them, in memory or not")
 	require.NoError(b, e.cluster.WaitReplicated(b.Context()))
 	ctx, stop := context.WithCancel(b.Context())
 	defer stop()

@@ -2,7 +2,6 @@ package bot
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,24 +54,20 @@ func (l Locale) names(tables []string) Span {
 // planReasons says why the tables are rebuilt as they are, what makes a prediction uncertain, and
 // which tables are left alone and why.
 func planReasons(b *builder, p engine.Plan) {
-	sampled(b, func(yield func(string) bool) {
-		for _, h := range p.Hosts {
-			for _, s := range h.Steps {
-				if !yield(s.How) {
-					return
-				}
-			}
-		}
-	})
 	var methods, notes, alone []sharing
+	sampled := false
 	for _, h := range p.Hosts {
 		for _, s := range h.Steps {
+			sampled = sampled || s.How == tablespace.HowSampled
 			methods = grouped(methods, s.Method.Reason, s.Name())
 			notes = grouped(notes, s.Note, s.Name())
 		}
 		for _, t := range h.Alone {
 			alone = grouped(alone, t.Reason, t.Schema+"."+t.Table)
 		}
+	}
+	if sampled {
+		b.context(b.l.say(kHowSampled, nil)...)
 	}
 	say := func(k key, all []sharing) {
 		for i, x := range all {
@@ -121,16 +116,6 @@ func planStops(b *builder, p engine.Plan) {
 		}
 		b.text(append([]Span{emoji("warning"), plain(" ")}, b.l.say(kReplicationStops, args{"host": code(x.host), "time": bold(b.l.about(x.time)),
 			"tables": b.l.names(x.tables)})...)...)
-	}
-}
-
-// sampled says the ordinary way of predictions once for all of a table that were found so.
-func sampled(b *builder, ways iter.Seq[string]) {
-	for how := range ways {
-		if how == tablespace.HowSampled {
-			b.context(b.l.say(kHowSampled, nil)...)
-			return
-		}
 	}
 }
 

@@ -289,16 +289,16 @@ func (b *Bot) want(ctx context.Context, who asker, line Line) (Message, error) {
 		return Message{}, err
 	}
 	w, k := wanted(line)
-	return notice(who.l, k, args{"id": code(r.ID)}), b.wantAll(ctx, live, w, who.user)
+	return notice(who.l, k, args{"id": code(r.ID)}), WantAll(ctx, b.o.Wanter, live, w, who.user)
 }
 
-// wantAll wants the same of every job, whatever became of the one before: who cancels means all hosts.
-// A job that has ended meanwhile refuses, which matters only when all do.
-func (b *Bot) wantAll(ctx context.Context, jobs []engine.Job, w engine.Wanted, by approvals.Actor) error {
+// WantAll wants the same of every job, whatever became of the one before: who cancels means all hosts.
+// A job that has ended meanwhile refuses, which matters only when all do: then it is a *engine.Problem.
+func WantAll(ctx context.Context, wanter Wanter, jobs []engine.Job, w engine.Wanted, by approvals.Actor) error {
 	var late, failed error
 	told := false
 	for _, j := range jobs {
-		_, err := b.o.Wanter.Want(ctx, j.ID, w, by)
+		_, err := wanter.Want(ctx, j.ID, w, by)
 		var refused *engine.Problem
 		switch {
 		case err == nil:

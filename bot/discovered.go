@@ -12,6 +12,7 @@ import (
 
 	"mysql-recycler/approvals"
 	"mysql-recycler/engine"
+	"mysql-recycler/engine/tablespace"
 	"mysql-recycler/engine/topology"
 )
 
@@ -74,13 +75,9 @@ func foundMessage(l Locale, d engine.Discovery, offer bool) Message {
 		return b.m
 	}
 	b.table(foundTable(l, rows, len(d.Hosts) > 1), foundRows, kMoreTables)
-	sampled(b, func(yield func(string) bool) {
-		for _, r := range rows {
-			if !yield(r.Prediction.How) {
-				return
-			}
-		}
-	})
+	if slices.ContainsFunc(rows, func(r Reclaimable) bool { return r.Prediction.How == tablespace.HowSampled }) {
+		b.context(b.l.say(kHowSampled, nil)...)
+	}
 	if host := runnable(d, rows); offer && host != "" {
 		line := Line{Verb: VerbRun, Target: host}
 		b.buttons(Button{Action: ActionRun, Value: line.String(), Label: clip(l.text(kAskRun, args{"host": plain(host)}), 70), Style: "primary"})

@@ -293,17 +293,12 @@ func (s *Scheduler) cancel(ctx context.Context, request string, by approvals.Act
 			return problem("already_running", request+" is running already.", "Pause or cancel it on its card, or with cancel "+request+".")
 		}
 	}
-	var failed error
-	for _, j := range jobs {
-		if j.State.Final() {
-			continue
-		}
-		_, err := s.o.Wanter.Want(ctx, j.ID, engine.WantCancel, by)
-		if p := (*engine.Problem)(nil); err != nil && !errors.As(err, &p) { // one that ended meanwhile needs no end
-			failed = errors.Join(failed, err)
-		}
+	jobs = slices.DeleteFunc(jobs, func(j engine.Job) bool { return j.State.Final() })
+	err = bot.WantAll(ctx, s.o.Wanter, jobs, engine.WantCancel, by)
+	if p := (*engine.Problem)(nil); errors.As(err, &p) { // what ended meanwhile needs no end
+		return nil
 	}
-	return failed
+	return err
 }
 
 // decidedBefore lets pass what says that a request needs no taking back.

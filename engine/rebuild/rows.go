@@ -8,8 +8,9 @@ import (
 	"mysql-recycler/engine/dbconn"
 )
 
-// count counts the rows of the table, or of the partition that is rebuilt, on a session of its own, so that a connection that broke under the statement
-// does not keep us from it. It can take minutes, so the end of ctx kills it like the rebuild itself.
+// count counts the rows of the table, or of the partition that is rebuilt, on a session of its own, so
+// that a connection that broke under the statement does not keep us from it. It can take minutes, so
+// the end of ctx kills it like the rebuild itself.
 func (f *Fence) count(ctx context.Context, t Task) (int64, error) {
 	what := func(err error) error {
 		return failure(fmt.Errorf("count the rows of %s: %w", t.name(), err))

@@ -50,7 +50,7 @@ func (w *world) events() {
 }
 
 // partition is what a server says of one partition of shop.events.
-func (w *world) partition(node int, name string) tablespace.PartState {
+func (w *world) partition(node int, name string) tablespace.State {
 	w.t.Helper()
 	srv, err := w.access.Open(w.t.Context(), w.access.Hosts[node].Addr)
 	require.NoError(w.t, err)
@@ -179,7 +179,7 @@ func TestRebuildSinglePartitions(t *testing.T) {
 		w.discover("db-2")
 		p := w.plan("db-2")
 		require.Len(t, p.Hosts[0].Steps, 3)
-		before := map[string]tablespace.PartState{}
+		before := map[string]tablespace.State{}
 		for _, name := range []string{"p1", odd, "p3", "p4", "p5", "p6"} {
 			before[name] = w.partition(1, name)
 		}

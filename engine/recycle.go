@@ -141,7 +141,7 @@ func (r *run) shift(ctx context.Context, h *host) error {
 	q := &steps{r: r, taken: map[int]bool{}, at: map[int]string{}}
 	for slot := range r.parallel() {
 		g.Go(func() error {
-			w := &worker{run: r, h: h, slot: slot}
+			w := &worker{run: r, h: h, slot: slot, lookout: r.guard.Lookout(h.server)}
 			err := w.walk(ctx, q)
 			if err != nil && !errors.Is(err, errPaused) && !errors.Is(err, errClosed) {
 				r.wish.fail(err)

@@ -142,7 +142,7 @@ func (w *worker) rebuild(ctx context.Context, s *Step, room *claim, gate *thrott
 	}
 	begin, begun := hooks.Begin, sync.OnceFunc(func() { close(sent) })
 	hooks.Begin = func(ctx context.Context, m rebuild.Mark) error { begun(); return begin(ctx, m) }
-	if s.State == StepRunning || !s.Plan.Method.StopSQL {
+	if s.State == StepRunning { // its statement may be running
 		begun()
 	}
 	hooks.Progress = func(p rebuild.Progress) {
@@ -152,14 +152,14 @@ func (w *worker) rebuild(ctx context.Context, s *Step, room *claim, gate *thrott
 	var g errgroup.Group
 	g.Go(watch(func() error { return w.wish.interrupt(wctx, false, s.Seq) }))
 	g.Go(watch(func() error {
-		// While an applier that we stop ends a big transaction the status waits for it, and the guard
-		// would be blind: nothing of ours runs then, and it is asked before the statement is sent.
+		// Before the statement the guard is asked by Permit, and nothing of ours runs. While an applier that
+		// we stop ends a big transaction the status even waits for it, and the watch would be blind.
 		select {
 		case <-sent:
 		case <-wctx.Done():
 			return nil
 		}
-		return w.guard.Watch(wctx, w.h.server, w.h.topology(), expect, w.o.WatchEvery)
+		return w.lookout.Watch(wctx, w.h.topology(), expect, w.o.WatchEvery)
 	}))
 	g.Go(watch(func() error {
 		return w.h.throttle.During(wctx, w.need(w.h, s, s.Plan.Method.StopSQL || s.Plan.Method.Blocks()))

@@ -23,7 +23,7 @@ func (r *run) unfit(ctx context.Context, h *host, s *Step) (string, error) {
 	size := t.FileBytes
 	if err == nil && s.Plan.Partition != "" {
 		what, choose = "partition", rebuild.ChoosePartition
-		var part tablespace.PartState
+		var part tablespace.State
 		part, err = tablespace.StatPartition(ctx, h.server, h.server.Version, s.Plan.Schema, s.Plan.Table, s.Plan.Partition)
 		size = part.Bytes
 	}

@@ -16,15 +16,17 @@ import (
 // worker rebuilds one table after the other in one slot of the host.
 type worker struct {
 	*run
-	h     *host
-	slot  int
-	fence *rebuild.Fence
-	began bool // it had a fence before
+	h       *host
+	slot    int
+	fence   *rebuild.Fence
+	lookout *guard.Lookout // beside its statements
+	began   bool           // it had a fence before
 }
 
 // walk takes tables until there is none left, or none may be started.
 func (w *worker) walk(ctx context.Context, q *steps) (err error) {
 	defer func() {
+		w.lookout.Close()
 		if err := w.close(); err != nil {
 			w.log.Warn("fence not closed", zap.Error(err))
 		}

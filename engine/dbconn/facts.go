@@ -3,8 +3,11 @@ package dbconn
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,6 +37,24 @@ func ReadFacts(ctx context.Context, q Querier) (Facts, error) {
 		return nil, fmt.Errorf("ask the server what it is: %w", err)
 	}
 	return FactsOf(answers), nil
+}
+
+// Again asks the server for the same variables once more, by their names: SHOW GLOBAL VARIABLES collects
+// all that a server has before it chooses. One that appeared since (with a plugin) is not seen.
+func (f Facts) Again(ctx context.Context, q Querier) (Facts, error) {
+	names := slices.Sorted(maps.Keys(f))
+	values, into := make([]sql.NullString, len(names)), make([]any, len(names))
+	for n := range names {
+		into[n] = &values[n]
+	}
+	if err := q.QueryRowContext(ctx, "SELECT @@global."+strings.Join(names, ", @@global.")).Scan(into...); err != nil {
+		return nil, fmt.Errorf("ask the server again what it is: %w", err)
+	}
+	again := make(Facts, len(names))
+	for n, name := range names {
+		again[name] = values[n].String
+	}
+	return again, nil
 }
 
 // FactsOf turns the rows of FactsSQL into facts.

@@ -40,6 +40,29 @@ func TestServer(t *testing.T) {
 			require.Equal(t, d.SuperReadOnly, srv.Facts().Has("super_read_only"))
 			require.Equal(t, d.ServerUUID, srv.Facts().Has("server_uuid"))
 		})
+		t.Run("the same facts again", func(t *testing.T) {
+			sess, err := srv.Session(t.Context())
+			require.NoError(t, err)
+			defer func() { require.NoError(t, sess.Close()) }()
+			for _, readOnly := range []bool{true, false} {
+				require.NoError(t, c.Nodes[0].Exec(t.Context(), fmt.Sprintf("SET GLOBAL read_only = %t", readOnly)))
+				shown, err := dbconn.ReadFacts(t.Context(), sess)
+				require.NoError(t, err)
+				again, err := srv.Facts().Again(t.Context(), sess)
+				require.NoError(t, err)
+				require.Equal(t, readOnly, again.On("read_only"))
+				require.Len(t, again, len(shown))
+				for name := range shown {
+					require.Equal(t, shown.On(name), again.On(name), name)
+				}
+				id, err := again.Identity()
+				require.NoError(t, err)
+				require.Equal(t, srv.Identity, id)
+				v, err := again.Version()
+				require.NoError(t, err)
+				require.Equal(t, srv.Version, v)
+			}
+		})
 		t.Run("identity survives a restart", func(t *testing.T) {
 			require.NoError(t, c.Nodes[0].Kill())
 			require.NoError(t, c.Nodes[0].Restart(t.Context()))

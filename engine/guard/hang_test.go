@@ -104,6 +104,6 @@ func TestWatchWithSlowSource(t *testing.T) {
 	late(`garbage`)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	err := w.g.Watch(ctx, l.open(t, 1), w.topo, w.e, 50*time.Millisecond)
+	err := watch(ctx, w.g, l.open(t, 1), w.topo, w.e, 50*time.Millisecond)
 	require.ErrorContains(t, err, "the external source of truth did not answer about db-prod-2", "a source that goes on saying nothing ends the watch")
 }

@@ -80,7 +80,7 @@ func (r *race) run(t *testing.T, m moments) outcome {
 	defer done()
 	group, groupCtx := errgroup.WithContext(watchCtx)
 	group.Go(func() error {
-		o.watch = r.guard.Watch(groupCtx, srv, r.topo, e, 100*time.Millisecond)
+		o.watch = watch(groupCtx, r.guard, srv, r.topo, e, 100*time.Millisecond)
 		for o.watch != nil && watchCtx.Err() == nil { // a kill may come before the statement or in a phase that ignores it
 			if err := srv.KillQuery(watchCtx, sess.ID, tag); err == nil {
 				o.kills++

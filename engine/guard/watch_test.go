@@ -90,6 +90,13 @@ func TestDualPrimary(t *testing.T) {
 	require.Subset(t, l.permit(t, g, l.walk(t, 0), 1), []string{"db-prod-2 accepts writes (read_only=0)", "db-prod-2 is the primary of prod"})
 }
 
+// watch is the watch of one statement.
+func watch(ctx context.Context, g *guard.Guard, srv *dbconn.Server, topo topology.Topology, e guard.Expectation, every time.Duration) error {
+	l := g.Lookout(srv)
+	defer l.Close()
+	return l.Watch(ctx, topo, e, every)
+}
+
 // watched is a replica under the watch, with an external source of truth beside it.
 type watched struct {
 	l    *lab
@@ -110,7 +117,7 @@ func (w *watched) during(t *testing.T, do func()) ([]string, time.Duration) {
 	defer cancel()
 	result := make(chan error, 1)
 	var running sync.WaitGroup
-	running.Go(func() { result <- w.g.Watch(ctx, srv, w.topo, w.e, 50*time.Millisecond) })
+	running.Go(func() { result <- watch(ctx, w.g, srv, w.topo, w.e, 50*time.Millisecond) })
 	defer running.Wait()
 	before := w.tr.asked.Load()
 	require.Eventually(t, func() bool { return w.tr.asked.Load() > before+2 }, 10*time.Second, 5*time.Millisecond)
@@ -160,7 +167,7 @@ func TestWatch(t *testing.T) {
 	defer cancel()
 	srv, before := l.open(t, 1), tr.asked.Load()
 	begin := time.Now()
-	require.NoError(t, w.g.Watch(ctx, srv, w.topo, w.e, time.Hour))
+	require.NoError(t, watch(ctx, w.g, srv, w.topo, w.e, time.Hour))
 	require.InDelta(t, 1.8, time.Since(begin).Seconds(), 0.4)
 	require.GreaterOrEqual(t, tr.asked.Load()-before, int64(3))
 
@@ -187,7 +194,7 @@ func TestMovedAddress(t *testing.T) {
 	require.Equal(t, dbconn.ClassIdentity, connect.Class)
 
 	topo := l.walk(t, 0)
-	err = guard.Default(guard.ExternalConfig{}).Watch(t.Context(), srv, topo, l.expect(t, topo, 1), 50*time.Millisecond)
+	err = watch(t.Context(), guard.Default(guard.ExternalConfig{}), srv, topo, l.expect(t, topo, 1), 50*time.Millisecond)
 	var refused *guard.Refused
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, []string{"vip is another server than the one approved"}, refused.Verdict.Reasons())

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/tablespace"
 )
 
 // adopt finds out what an earlier run did. decided is false when it did nothing, so that the table
@@ -27,19 +28,19 @@ func (f *Fence) adopt(ctx context.Context, t Task, h Hooks) (res Result, decided
 	defer cancel()
 	s, err := look(ctx, f.srv, f.srv.Version, t)
 	switch {
-	case err != nil:
-		return res, true, unknown(err)
-	case s.gone:
+	case errors.Is(err, tablespace.ErrGone):
 		res.Outcome = Failed
 		return res, true, t.missing()
-	case s.rebuiltSince(t.Mark):
-		res.Outcome, res.After = Adopted, s.bytes
+	case err != nil:
+		return res, true, unknown(err)
+	case rebuiltSince(t.Mark, s):
+		res.Outcome, res.After = Adopted, s.Bytes
 		if killed {
 			res.Late = "The stop came too late: the server was in its last phase, where it no longer listens, and finished the table."
 		}
 		return res, true, nil
 	case killed:
-		res.Outcome, res.After = Killed, s.bytes
+		res.Outcome, res.After = Killed, s.Bytes
 		return res, true, &Error{Class: ClassKilled, Text: situations[1317].text}
 	}
 	return res, false, nil

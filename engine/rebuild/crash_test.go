@@ -71,9 +71,9 @@ func (e *env) sent(t *testing.T, task Task) int {
 // spaces are the table's tablespace ids on the replica.
 func (e *env) spaces(t *testing.T, table string) tablespace.Spaces {
 	t.Helper()
-	s, err := tablespace.SpacesOf(t.Context(), e.srv, e.srv.Version, e.schema, table)
+	s, err := tablespace.Stat(t.Context(), e.srv, e.srv.Version, e.schema, table)
 	require.NoError(t, err)
-	return s
+	return s.Spaces
 }
 
 // kill -9 of our process in the middle: the statement goes on, the next runner is told who holds

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/tablespace"
 )
 
 // Executor rebuilds a table with a program of others in place of our statement. Nothing it says of
@@ -134,17 +135,18 @@ func (f *Fence) settleExecutor(ctx context.Context, t Task, h Hooks, res *Result
 		return false, unknown(err)
 	}
 	s, err := look(ctx, f.srv, f.srv.Version, t)
-	if err != nil {
+	gone := errors.Is(err, tablespace.ErrGone)
+	if err != nil && !gone {
 		return false, unknown(err)
 	}
 	wrong := func(text string) error {
 		res.Outcome = Failed
 		return &Error{Class: ClassExecutor, Text: text, Advice: "Take the server out of service and look at the table; do not use the executor before that is understood."}
 	}
-	if s.gone {
+	if gone {
 		return false, wrong(fmt.Sprintf("%s.%s is gone after the executor %s worked on it.", t.Schema, t.Table, t.Method.Executor))
 	}
-	res.After = s.bytes
+	res.After = s.Bytes
 	now, err := f.definition(ctx, t)
 	if err != nil {
 		return false, unknown(err)
@@ -163,7 +165,7 @@ func (f *Fence) settleExecutor(ctx context.Context, t Task, h Hooks, res *Result
 	if err != nil {
 		return false, unknown(err)
 	}
-	return s.rebuiltSince(t.Mark), nil
+	return rebuiltSince(t.Mark, s), nil
 }
 
 // autoIncrement is the part of a definition that changes by itself.

@@ -49,7 +49,7 @@ func (e *env) one(t *testing.T, table, partition string) Task {
 }
 
 // part is the state of a partition on the replica.
-func (e *env) part(t *testing.T, table, partition string) tablespace.PartState {
+func (e *env) part(t *testing.T, table, partition string) tablespace.State {
 	t.Helper()
 	s, err := tablespace.StatPartition(t.Context(), e.srv, e.srv.Version, e.schema, table, partition)
 	require.NoError(t, err)

@@ -200,13 +200,13 @@ func TestRebuiltSince(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	m := Mark{ServerNow: now, CreateTime: now.Add(-time.Hour), SpaceID: 10}
 	spaces := func(a, b int64) tablespace.Spaces { return tablespace.Spaces{Least: a, Greatest: b} }
-	require.False(t, tableState{spaces: spaces(10, 10), created: now}.rebuiltSince(m), "the id decides where there is one")
-	require.True(t, tableState{spaces: spaces(11, 11)}.rebuiltSince(m))
-	require.False(t, tableState{spaces: spaces(9, 12)}.rebuiltSince(m), "one partition alone was rebuilt")
+	require.False(t, rebuiltSince(m, tablespace.State{Spaces: spaces(10, 10), Created: now}), "the id decides where there is one")
+	require.True(t, rebuiltSince(m, tablespace.State{Spaces: spaces(11, 11)}))
+	require.False(t, rebuiltSince(m, tablespace.State{Spaces: spaces(9, 12)}), "one partition alone was rebuilt")
 	m.SpaceID = 0
-	require.True(t, tableState{created: now.Add(time.Second)}.rebuiltSince(m))
-	require.False(t, tableState{created: m.CreateTime}.rebuiltSince(m))
-	require.False(t, tableState{}.rebuiltSince(m))
+	require.True(t, rebuiltSince(m, tablespace.State{Created: now.Add(time.Second)}))
+	require.False(t, rebuiltSince(m, tablespace.State{Created: m.CreateTime}))
+	require.False(t, rebuiltSince(m, tablespace.State{}))
 }
 
 func TestProgressNeverDone(t *testing.T) {

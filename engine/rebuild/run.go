@@ -208,10 +208,10 @@ func (f *Fence) finish(ctx context.Context, t Task, res Result, w *watch) (Resul
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
 	defer cancel()
 	s, err := look(ctx, f.srv, f.srv.Version, t)
-	if err != nil || s.gone {
+	if err != nil {
 		return res, nil // the rebuild itself is done; its new size is not known
 	}
-	res.After = s.bytes
+	res.After = s.Bytes
 	return res, nil
 }
 

@@ -58,9 +58,9 @@ func TestRunBinlogOn(t *testing.T) {
 		require.Equal(t, Done, res.Outcome)
 		require.NotEqual(t, before, e.gtids(t, e.primary))
 		require.NoError(t, e.WaitReplicated(t.Context()))
-		spaces, err := tablespace.SpacesOf(t.Context(), e.srv, e.srv.Version, e.schema, "frag")
+		now, err := tablespace.Stat(t.Context(), e.srv, e.srv.Version, e.schema, "frag")
 		require.NoError(t, err)
-		require.NotZero(t, spaces.Greatest)
+		require.NotZero(t, now.Spaces.Greatest)
 	})
 }
 

@@ -61,20 +61,17 @@ func (f *Fence) prepare(ctx context.Context, t Task) (seen, error) {
 		logging = 1
 	}
 	settings := []string{
-		fmt.Sprintf("SET SESSION sql_log_bin = %d", logging),
-		fmt.Sprintf("SET SESSION lock_wait_timeout = %d, innodb_lock_wait_timeout = %d", t.lockWait(), t.lockWait()),
-		"SET SESSION foreign_key_checks = 1, sql_mode = '" + strings.Join(parts, ",") + "'",
+		fmt.Sprintf("sql_log_bin = %d, lock_wait_timeout = %d, innodb_lock_wait_timeout = %d", logging, t.lockWait(), t.lockWait()),
+		"foreign_key_checks = 1, sql_mode = '" + strings.Join(parts, ",") + "'",
 	}
 	if f.srv.Version.Flavor == dbconn.MariaDB {
-		settings = append(settings, "SET SESSION max_statement_time = 0") // a global one would kill the ALTER
+		settings = append(settings, "max_statement_time = 0") // a global one would kill the ALTER
 	}
 	if t.Method.Kind == Optimize {
-		settings = append(settings, "SET SESSION lc_messages = 'en_US'") // its rows are told apart by their text
+		settings = append(settings, "lc_messages = 'en_US'") // its rows are told apart by their text
 	}
-	for _, s := range settings {
-		if _, err := f.sess.ExecContext(ctx, s); err != nil {
-			return seen{}, failure(fmt.Errorf("prepare the session: %w", err))
-		}
+	if _, err := f.sess.ExecContext(ctx, "SET SESSION "+strings.Join(settings, ", ")); err != nil {
+		return seen{}, failure(fmt.Errorf("prepare the session: %w", err))
 	}
 	now, err := f.readBack(ctx)
 	if err != nil {

@@ -10,30 +10,15 @@ import (
 	"mysql-recycler/engine/tablespace"
 )
 
-// tableState is what a rebuild changes about a table or one partition of it.
-type tableState struct {
-	created time.Time
-	spaces  tablespace.Spaces // of what is rebuilt: one or more partitions, or the table
-	newest  int64             // greatest id among all tablespaces of the table
-	bytes   int64
-	gone    bool
-}
-
-// look reads the state of a task's table or partition. A missing one is not an error here.
-func look(ctx context.Context, q dbconn.Querier, v dbconn.Version, t Task) (s tableState, err error) {
-	if t.Partition != "" {
-		var part tablespace.PartState
-		part, err = tablespace.StatPartition(ctx, q, v, t.Schema, t.Table, t.Partition)
-		s = tableState{created: part.Created, spaces: part.Spaces, newest: part.Newest, bytes: part.Bytes}
-	} else if s.bytes, s.created, err = tablespace.Stat(ctx, q, v, t.Schema, t.Table); err == nil {
-		s.spaces, err = tablespace.SpacesOf(ctx, q, v, t.Schema, t.Table)
-		s.newest = s.spaces.Greatest
-	}
-	if errors.Is(err, tablespace.ErrGone) {
-		return tableState{gone: true}, nil
+// look reads the state of a task's table or partition; ErrGone when it is missing.
+func look(ctx context.Context, q dbconn.Querier, v dbconn.Version, t Task) (s tablespace.State, err error) {
+	if t.Partition == "" {
+		s, err = tablespace.Stat(ctx, q, v, t.Schema, t.Table)
+	} else {
+		s, err = tablespace.StatPartition(ctx, q, v, t.Schema, t.Table, t.Partition)
 	}
 	if err != nil {
-		return tableState{}, fmt.Errorf("look at %s: %w", t.name(), err)
+		return s, fmt.Errorf("look at %s: %w", t.name(), err)
 	}
 	return s, nil
 }
@@ -55,25 +40,25 @@ func (t Task) missing() *Error {
 	return &Error{Class: ClassTableGone, Text: situations[number].text, Advice: situations[number].advice}
 }
 
-// rebuiltSince reports whether the table is another one than when the mark was taken. Space ids
+// rebuiltSince reports whether a table is another one than when the mark was taken. Space ids
 // only grow, so every partition that was rebuilt has a greater one than the greatest of the table before.
 // Where there is no tablespace of its own, CREATE_TIME decides: MySQL 8.0+ sets it when the ALTER
 // starts, others when it ends, both not before the server's clock at the mark.
-func (s tableState) rebuiltSince(m Mark) bool {
-	if m.SpaceID > 0 && s.spaces.Least > 0 {
-		return s.spaces.Least > m.SpaceID
+func rebuiltSince(m Mark, s tablespace.State) bool {
+	if m.SpaceID > 0 && s.Spaces.Least > 0 {
+		return s.Spaces.Least > m.SpaceID
 	}
-	return !s.created.IsZero() && s.created.After(m.CreateTime) && !s.created.Before(m.ServerNow.Truncate(time.Second))
+	return !s.Created.IsZero() && s.Created.After(m.CreateTime) && !s.Created.Before(m.ServerNow.Truncate(time.Second))
 }
 
 // mark reads what is true now on the executing session.
 func (f *Fence) mark(ctx context.Context, t Task) (Mark, error) {
 	s, err := look(ctx, f.sess, f.srv.Version, t)
+	if errors.Is(err, tablespace.ErrGone) {
+		return Mark{}, t.missing()
+	}
 	if err != nil {
 		return Mark{}, err
-	}
-	if s.gone {
-		return Mark{}, t.missing()
 	}
 	var now float64
 	if err := f.sess.QueryRowContext(ctx, "SELECT UNIX_TIMESTAMP(NOW(6))").Scan(&now); err != nil {
@@ -90,8 +75,8 @@ func (f *Fence) mark(ctx context.Context, t Task) (Mark, error) {
 		ServerNow:    time.UnixMicro(int64(now * 1e6)).UTC(),
 		ConnectionID: f.sess.ID,
 		Slot:         f.slot,
-		CreateTime:   s.created,
-		SpaceID:      s.newest,
-		BeforeBytes:  s.bytes,
+		CreateTime:   s.Created,
+		SpaceID:      s.Newest,
+		BeforeBytes:  s.Bytes,
 	}, nil
 }

@@ -79,19 +79,39 @@ func Find(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name 
 	return tables[0].Table, nil
 }
 
-// Stat reads what a rebuild changes about a table, its size and its time of creation, in fewer
-// statements than Find. On MySQL 8.0+ the row of a table under ALTER shows the new, growing file, so
-// ask before or after. A missing table is ErrGone.
-func Stat(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (bytes int64, created time.Time, err error) {
+// State is what a rebuild changes about a table, or about one partition of it.
+type State struct {
+	Bytes   int64
+	Spaces  Spaces // of what is rebuilt
+	Newest  int64  // greatest id among all tablespaces of the table: that of a rebuilt partition is greater
+	Created time.Time
+}
+
+// Stat reads the state of a table in fewer statements than Find. On MySQL 8.0+ the row of a table under
+// ALTER shows the new, growing file, so ask before or after. A missing table is ErrGone.
+func Stat(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (State, error) {
 	tables, in, err := one(ctx, q, v, schema, name)
 	if err != nil {
-		return 0, time.Time{}, err
+		return State{}, err
 	}
-	if err := errors.Join(addSizes(ctx, q, v, tables), addIndexFeatures(ctx, q, v, in, byKey(tables)),
-		addFullText(ctx, q, v, tables)); err != nil {
-		return 0, time.Time{}, err
+	t := tables[0]
+	if err := addSizes(ctx, q, v, tables); err != nil {
+		return State{}, err
 	}
-	return tables[0].FileBytes, tables[0].CreateTime, nil
+	s := State{Created: t.CreateTime}
+	for _, sp := range t.spaces {
+		s.Spaces.add(sp.id)
+	}
+	if len(t.spaces) == 0 { // a server that tells no sizes still tells the ids
+		if s.Spaces, err = spacesOf(ctx, q, v, schema, name); err != nil {
+			return State{}, err
+		}
+	}
+	if err := errors.Join(addIndexFeatures(ctx, q, v, in, byKey(tables)), addFullText(ctx, q, v, tables)); err != nil {
+		return State{}, err
+	}
+	s.Bytes, s.Newest = t.FileBytes, s.Spaces.Greatest
+	return s, nil
 }
 
 // one lists a single table. information_schema compares names as the server's files are compared, we
@@ -268,6 +288,6 @@ func (t *listed) pageCompressed() bool {
 // Size is what a table takes on disk now, in bytes: its tablespaces, those of its partitions and
 // of its full-text indexes; see Stat.
 func Size(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (int64, error) {
-	bytes, _, err := Stat(ctx, q, v, schema, name)
-	return bytes, err
+	s, err := Stat(ctx, q, v, schema, name)
+	return s.Bytes, err
 }

@@ -5,36 +5,26 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"mysql-recycler/engine/dbconn"
 )
 
-// PartState is what a rebuild of one partition changes: the tablespaces of its sub-partitions together
-// where it has any.
-type PartState struct {
-	Bytes   int64
-	Spaces  Spaces // of the partition
-	Newest  int64  // greatest id among all tablespaces of the table: that of a rebuilt partition is greater
-	Created time.Time
-}
-
-// StatPartition reads the state of one partition as Stat does that of a table. A table or partition
-// that is not there is ErrGone.
-func StatPartition(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name, partition string) (PartState, error) {
+// StatPartition reads the state of one partition as Stat does that of a table, of its sub-partitions
+// together where it has any. A table or partition that is not there is ErrGone.
+func StatPartition(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name, partition string) (State, error) {
 	tables, _, err := one(ctx, q, v, schema, name)
 	if err != nil {
-		return PartState{}, err
+		return State{}, err
 	}
 	t := tables[0]
 	files, err := partFiles(ctx, q, v, schema, name)
 	if err != nil {
-		return PartState{}, err
+		return State{}, err
 	}
 	if err := addSizes(ctx, q, v, tables); err != nil {
-		return PartState{}, err
+		return State{}, err
 	}
-	s, there := PartState{Created: t.CreateTime}, false
+	s, there := State{Created: t.CreateTime}, false
 	for _, f := range files {
 		if f.partition != partition {
 			continue

@@ -28,7 +28,7 @@ func TestPredictPartitions(t *testing.T) {
 		p, err := Predict(t.Context(), e.srv, e.srv.Version, table, PredictOptions{})
 		require.NoError(t, err)
 		require.Equal(t, 4, p.PartsOf)
-		state := func(name string) PartState {
+		state := func(name string) State {
 			s, err := StatPartition(t.Context(), e.srv, e.srv.Version, e.schema, "t#p#x", name)
 			require.NoError(t, err)
 			return s

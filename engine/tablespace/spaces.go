@@ -220,9 +220,9 @@ func ftsPrefix(schema string, id int64) string {
 // own.
 type Spaces struct{ Least, Greatest int64 }
 
-// SpacesOf reads the tablespace ids of a table. Ask while no ALTER runs on it: on MySQL 8.0+ the
+// spacesOf reads the tablespace ids of a table from the list of tables. Ask while no ALTER runs on it: on MySQL 8.0+ the
 // row of a table under ALTER shows the new file. A missing table has none.
-func SpacesOf(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (Spaces, error) {
+func spacesOf(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (Spaces, error) {
 	disk, err := DiskNameOf(ctx, q, v, schema, name)
 	if err != nil {
 		return Spaces{}, err

@@ -153,7 +153,7 @@ func detail(l Locale, x runningStep) string {
 	p := x.live.Progress
 	var out []string
 	if p.Phase != "" {
-		out = append(out, clip(p.Phase, 60))
+		out = append(out, clip(l.words(p.Phase), 60))
 	}
 	if p.Fraction > 0 {
 		out = append(out, percent(min(p.Fraction, 0.99)))

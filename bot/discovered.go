@@ -115,7 +115,7 @@ func foundWarnings(b *builder, d engine.Discovery) {
 		b.text(append([]Span{emoji("warning"), plain(" ")}, b.l.say(kFoundPartial, nil)...)...)
 	}
 	for _, w := range d.Topology.Warnings[:min(5, len(d.Topology.Warnings))] {
-		b.context(plain(clip(w, 300)))
+		b.context(plain(clip(b.l.words(w), 300)))
 	}
 	for _, h := range d.Hosts[:min(10, len(d.Hosts))] {
 		if h.Error != "" {

@@ -11,24 +11,27 @@ import (
 
 // phrase is a sentence of the engine, the guard or the approvals, which say it in English where it is
 // known, and its translation. {} stands for a name or a number, which {1}, {2} … of the translation
-// take up in any order. It holds neither "; " nor the end of a sentence.
+// take up in any order. It holds neither "; " nor the end of a sentence, {w} not even a space.
 type phrase struct{ english, chinese string }
 
 // compiled is a phrase ready to be found.
 type compiled struct {
-	pattern *regexp.Regexp
-	chinese string
-	literal int // characters that must be there: the most exact phrase is tried first
+	pattern    *regexp.Regexp
+	head, tail string // what it begins and ends with, which is faster to look for
+	chinese    string
+	literal    int // characters that must be there: the most exact phrase is tried first
 }
+
+// slot is a place for a name.
+var slot = regexp.MustCompile(`\{w?\}`)
 
 var phrasebook = sync.OnceValue(func() []compiled {
 	out := make([]compiled, len(phrases))
 	for i, p := range phrases {
-		parts := strings.Split(p.english, "{}")
-		for n := range parts {
-			parts[n] = regexp.QuoteMeta(parts[n])
-		}
-		out[i] = compiled{regexp.MustCompile(`(?s)^` + strings.Join(parts, `((?:[^;.]|\.[^ ])+?)`) + `$`), p.chinese, len(p.english) - 2*(len(parts)-1)}
+		parts := slot.Split(p.english, -1)
+		head, tail := parts[0], parts[len(parts)-1]
+		pattern := strings.NewReplacer(`\{\}`, `((?:[^;.]|\.[^ ])+?)`, `\{w\}`, `(\S+?)`).Replace(regexp.QuoteMeta(p.english))
+		out[i] = compiled{regexp.MustCompile(`(?s)^` + pattern + `$`), head, tail, p.chinese, len(strings.Join(parts, ""))}
 	}
 	slices.SortStableFunc(out, func(a, b compiled) int { return cmp.Compare(b.literal, a.literal) })
 	return out
@@ -40,13 +43,10 @@ func (l Locale) words(s string) string {
 	if l != Chinese || s == "" {
 		return s
 	}
-	if t, ok := translated(s); ok {
+	if t, ok := whole(s); ok {
 		return t
 	}
-	if t, ok := translated(s + "."); ok { // a sentence inside another has lost its full stop
-		return strings.TrimSuffix(t, "。")
-	}
-	for _, x := range []struct{ between, end, join string }{{"; ", "", "；"}, {". ", ".", ""}} {
+	for _, x := range []struct{ between, end, join string }{{". ", ".", ""}, {"; ", "", "；"}, {": ", "", "："}, {", ", "", "，"}} {
 		parts := strings.Split(s, x.between)
 		if len(parts) == 1 {
 			continue
@@ -66,17 +66,38 @@ func (l Locale) words(s string) string {
 	return s
 }
 
+// whole translates one sentence. Inside another it has lost its full stop, at the end of several it has
+// got one.
+func whole(s string) (string, bool) {
+	if t, ok := translated(s); ok {
+		return t, true
+	}
+	if cut, ended := strings.CutSuffix(s, "."); ended {
+		t, ok := translated(cut)
+		return t + "。", ok
+	}
+	t, ok := translated(s + ".")
+	return strings.TrimSuffix(t, "。"), ok
+}
+
+// translated is the most exact phrase that fits, with what stands in it: a name, or again a phrase.
 func translated(s string) (string, bool) {
 	for _, p := range phrasebook() {
+		if !strings.HasPrefix(s, p.head) || !strings.HasSuffix(s, p.tail) {
+			continue
+		}
 		m := p.pattern.FindStringSubmatch(s)
 		if m == nil {
 			continue
 		}
-		out := p.chinese
+		names := make([]string, 0, 2*len(m))
 		for i, v := range m[1:] {
-			out = strings.ReplaceAll(out, "{"+strconv.Itoa(i+1)+"}", v)
+			if strings.Contains(v, " ") {
+				v = Chinese.words(v)
+			}
+			names = append(names, "{"+strconv.Itoa(i+1)+"}", v)
 		}
-		return out, true
+		return strings.NewReplacer(names...).Replace(p.chinese), true
 	}
 	return "", false
 }

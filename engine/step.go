@@ -65,10 +65,8 @@ func (w *worker) attempt(ctx context.Context, s *Step) (again bool, err error) {
 	room := w.h.claims.take(s)
 	defer w.h.claims.release(room)
 	gate := w.h.gate(w.job.Plan.Limits, room)
+	t := w.task(s)
 	if s.State == StepPending {
-		if reason, err := w.unfit(ctx, w.h, s); err != nil || reason != "" {
-			return false, errors.Join(err, w.skip(ctx, s, reason))
-		}
 		if err := w.await(ctx, w.h, gate, s, false); err != nil {
 			return false, err
 		}
@@ -78,8 +76,13 @@ func (w *worker) attempt(ctx context.Context, s *Step) (again bool, err error) {
 		if err := w.open(ctx, s); err != nil { // waiting may have taken hours
 			return false, err
 		}
+		now, reason, err := w.unfit(ctx, w.h, s)
+		if err != nil || reason != "" {
+			return false, errors.Join(err, w.skip(ctx, s, reason))
+		}
+		t.Seen = &now
 	}
-	res, err := w.rebuild(ctx, s, room, gate)
+	res, err := w.rebuild(ctx, s, t, room, gate)
 	if !stopping(ctx, err) && res.Outcome != rebuild.Left {
 		err = errors.Join(err, w.startAppliers(ctx, w.h)) // of an adopted statement, or one that broke
 	}
@@ -122,7 +125,7 @@ func (r *run) need(h *host, s *Step, stopped bool) throttle.Table {
 // rebuild runs the statement between three watchers, each of which may have it killed: the guard
 // (a promotion), the throttle (a critical limit), and people (cancel, pause now). When this process
 // stops the statement is left to the server.
-func (w *worker) rebuild(ctx context.Context, s *Step, room *claim, gate *throttle.Throttle) (rebuild.Result, error) {
+func (w *worker) rebuild(ctx context.Context, s *Step, t rebuild.Task, room *claim, gate *throttle.Throttle) (rebuild.Result, error) {
 	sctx, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(errStepOver)
 	defer context.AfterFunc(ctx, func() { kill(rebuild.ErrLeave) })()
@@ -164,7 +167,7 @@ func (w *worker) rebuild(ctx context.Context, s *Step, room *claim, gate *thrott
 	g.Go(watch(func() error {
 		return w.h.throttle.During(wctx, w.need(w.h, s, s.Plan.Method.StopSQL || s.Plan.Method.Blocks()))
 	}))
-	res, err := w.fence.Run(sctx, w.task(s), hooks)
+	res, err := w.fence.Run(sctx, t, hooks)
 	unwatch()
 	w.o.Live.Drop(w.job.ID, s.Seq)
 	if no := (*guard.Refused)(nil); res.Outcome == rebuild.Done && errors.As(context.Cause(sctx), &no) {

@@ -26,7 +26,7 @@ func (f *Fence) adopt(ctx context.Context, t Task, h Hooks) (res Result, decided
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
 	defer cancel()
-	s, err := look(ctx, f.srv, f.srv.Version, t)
+	s, err := f.look(ctx, f.srv, t)
 	switch {
 	case errors.Is(err, tablespace.ErrGone):
 		res.Outcome = Failed

@@ -165,6 +165,9 @@ func TestMarkWithoutStatement(t *testing.T) {
 		e.fill(t, "frag", 3_000)
 		f := e.acquire(t)
 		task := e.task("frag")
+		seen, err := f.look(t.Context(), f.sess, task)
+		require.NoError(t, err)
+		task.Seen = &seen
 		mark, err := f.mark(t.Context(), task)
 		require.NoError(t, err)
 		task.Mark = mark

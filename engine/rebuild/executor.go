@@ -134,7 +134,7 @@ func (f *Fence) settleExecutor(ctx context.Context, t Task, h Hooks, res *Result
 	if err := f.endSessions(ctx, h.Executor.Account()); err != nil {
 		return false, unknown(err)
 	}
-	s, err := look(ctx, f.srv, f.srv.Version, t)
+	s, err := f.look(ctx, f.srv, t)
 	gone := errors.Is(err, tablespace.ErrGone)
 	if err != nil && !gone {
 		return false, unknown(err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mysql-recycler/engine/dbconn"
+	"mysql-recycler/engine/tablespace"
 	"mysql-recycler/engine/throttle"
 )
 
@@ -32,12 +33,13 @@ func (f *Fence) Run(ctx context.Context, t Task, h Hooks) (Result, error) {
 		if decided {
 			return res, err
 		}
-		t.Mark = Mark{}
+		t.Mark, t.Seen = Mark{}, nil
 	}
 	if ctx.Err() != nil {
 		return stopped(ctx, Result{})
 	}
 	if t.Method.StopSQL {
+		t.Seen = nil
 		return f.runStopped(ctx, t, h)
 	}
 	return f.tries(ctx, t, h)
@@ -75,6 +77,7 @@ func (f *Fence) tries(ctx context.Context, t Task, h Hooks) (Result, error) {
 			}
 		}
 		pause *= 2
+		t.Seen = nil
 	}
 }
 
@@ -105,6 +108,16 @@ func (f *Fence) once(ctx context.Context, t Task, h Hooks) (Result, error) {
 		if err := f.ready(own, t, h); err != nil {
 			return res, err
 		}
+	}
+	if t.Seen == nil {
+		now, err := f.look(own, f.sess, t)
+		if errors.Is(err, tablespace.ErrGone) {
+			return res, t.missing()
+		}
+		if err != nil {
+			return res, failure(err)
+		}
+		t.Seen = &now
 	}
 	mark, err := f.mark(own, t)
 	if err != nil {
@@ -207,11 +220,11 @@ func (f *Fence) finish(ctx context.Context, t Task, res Result, w *watch) (Resul
 	// A cancelled context must not keep us from measuring what was done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
 	defer cancel()
-	s, err := look(ctx, f.srv, f.srv.Version, t)
+	after, err := f.size(ctx, t)
 	if err != nil {
 		return res, nil // the rebuild itself is done; its new size is not known
 	}
-	res.After = s.Bytes
+	res.After = after
 	return res, nil
 }
 

@@ -2,7 +2,6 @@ package rebuild
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,16 +10,25 @@ import (
 )
 
 // look reads the state of a task's table or partition; ErrGone when it is missing.
-func look(ctx context.Context, q dbconn.Querier, v dbconn.Version, t Task) (s tablespace.State, err error) {
+func (f *Fence) look(ctx context.Context, q dbconn.Querier, t Task) (s tablespace.State, err error) {
 	if t.Partition == "" {
-		s, err = tablespace.Stat(ctx, q, v, t.Schema, t.Table)
+		s, err = tablespace.Stat(ctx, q, f.srv.Version, t.Schema, t.Table)
 	} else {
-		s, err = tablespace.StatPartition(ctx, q, v, t.Schema, t.Table, t.Partition)
+		s, err = tablespace.StatPartition(ctx, q, f.srv.Version, t.Schema, t.Table, t.Partition)
 	}
 	if err != nil {
 		return s, fmt.Errorf("look at %s: %w", t.name(), err)
 	}
 	return s, nil
+}
+
+// size is what a task's table or partition, whose state was seen, takes on disk now.
+func (f *Fence) size(ctx context.Context, t Task) (int64, error) {
+	if t.Partition == "" {
+		return t.Seen.SizeNow(ctx, f.srv, f.srv.Version, t.Schema, t.Table)
+	}
+	s, err := f.look(ctx, f.srv, t)
+	return s.Bytes, err
 }
 
 // name is the table of a task, and the partition, for errors.
@@ -51,21 +59,15 @@ func rebuiltSince(m Mark, s tablespace.State) bool {
 	return !s.Created.IsZero() && s.Created.After(m.CreateTime) && !s.Created.Before(m.ServerNow.Truncate(time.Second))
 }
 
-// mark reads what is true now on the executing session.
+// mark is what is true now: of the table, as it was seen, and of the executing session.
 func (f *Fence) mark(ctx context.Context, t Task) (Mark, error) {
-	s, err := look(ctx, f.sess, f.srv.Version, t)
-	if errors.Is(err, tablespace.ErrGone) {
-		return Mark{}, t.missing()
-	}
-	if err != nil {
-		return Mark{}, err
-	}
 	var now float64
 	if err := f.sess.QueryRowContext(ctx, "SELECT UNIX_TIMESTAMP(NOW(6))").Scan(&now); err != nil {
 		return Mark{}, fmt.Errorf("read the server's clock: %w", err)
 	}
 	definition := ""
 	if t.Method.Kind == Plugin {
+		var err error
 		if definition, err = f.definition(ctx, t); err != nil {
 			return Mark{}, err
 		}
@@ -75,8 +77,8 @@ func (f *Fence) mark(ctx context.Context, t Task) (Mark, error) {
 		ServerNow:    time.UnixMicro(int64(now * 1e6)).UTC(),
 		ConnectionID: f.sess.ID,
 		Slot:         f.slot,
-		CreateTime:   s.Created,
-		SpaceID:      s.Newest,
-		BeforeBytes:  s.Bytes,
+		CreateTime:   t.Seen.Created,
+		SpaceID:      t.Seen.Newest,
+		BeforeBytes:  t.Seen.Bytes,
 	}, nil
 }

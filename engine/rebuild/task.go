@@ -26,6 +26,10 @@ type Task struct {
 	Mark      Mark          // set when an earlier run had begun: adopt instead of running twice
 	Retries   int           // how often a lock timeout or a deadlock is tried again; each asks Permit again
 	CheckRows bool          // count the rows before and after; needs Method.StopSQL to mean anything
+
+	// Seen is the state of the table or partition when the caller looked at it immediately before Run. It
+	// serves the mark of the first statement, unless something is waited for; nil: Run looks itself.
+	Seen *tablespace.State
 }
 
 // Mark is what was true on the server immediately before the statement was sent. It is stored

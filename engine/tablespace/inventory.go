@@ -65,7 +65,7 @@ func Inventory(ctx context.Context, q dbconn.Querier, v dbconn.Version, f Filter
 // ErrGone says that a table is not there (any more).
 var ErrGone = errors.New("the table does not exist")
 
-// Find reads one table afresh, as Inventory does. A missing table is ErrGone.
+// Find reads one table afresh, as Inventory does, with its State. A missing table is ErrGone.
 func Find(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (Table, error) {
 	tables, in, err := one(ctx, q, v, schema, name)
 	if err != nil {
@@ -75,43 +75,23 @@ func Find(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name 
 		addFullText(ctx, q, v, tables)); err != nil {
 		return Table{}, err
 	}
-	slices.Sort(tables[0].Features)
-	return tables[0].Table, nil
+	t := tables[0]
+	slices.Sort(t.Features)
+	t.state, err = t.stateNow(ctx, q, v)
+	return t.Table, err
 }
 
-// State is what a rebuild changes about a table, or about one partition of it.
-type State struct {
-	Bytes   int64
-	Spaces  Spaces // of what is rebuilt
-	Newest  int64  // greatest id among all tablespaces of the table: that of a rebuilt partition is greater
-	Created time.Time
-}
-
-// Stat reads the state of a table in fewer statements than Find. On MySQL 8.0+ the row of a table under
-// ALTER shows the new, growing file, so ask before or after. A missing table is ErrGone.
+// Stat reads the state of a table in fewer statements than Find. A missing table is ErrGone.
 func Stat(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (State, error) {
 	tables, in, err := one(ctx, q, v, schema, name)
 	if err != nil {
 		return State{}, err
 	}
-	t := tables[0]
-	if err := addSizes(ctx, q, v, tables); err != nil {
+	if err := errors.Join(addSizes(ctx, q, v, tables), addIndexFeatures(ctx, q, v, in, byKey(tables)),
+		addFullText(ctx, q, v, tables)); err != nil {
 		return State{}, err
 	}
-	s := State{Created: t.CreateTime}
-	for _, sp := range t.spaces {
-		s.Spaces.add(sp.id)
-	}
-	if len(t.spaces) == 0 { // a server that tells no sizes still tells the ids
-		if s.Spaces, err = spacesOf(ctx, q, v, schema, name); err != nil {
-			return State{}, err
-		}
-	}
-	if err := errors.Join(addIndexFeatures(ctx, q, v, in, byKey(tables)), addFullText(ctx, q, v, tables)); err != nil {
-		return State{}, err
-	}
-	s.Bytes, s.Newest = t.FileBytes, s.Spaces.Greatest
-	return s, nil
+	return tables[0].stateNow(ctx, q, v)
 }
 
 // one lists a single table. information_schema compares names as the server's files are compared, we
@@ -283,11 +263,4 @@ func (t *listed) pageCompressed() bool {
 	return strings.Contains(o, "page_compressed=1") || strings.Contains(o, "page_compressed=on") ||
 		strings.Contains(o, " compression=") && !strings.Contains(o, "compression=none") ||
 		strings.HasPrefix(o, "compression=") && !strings.Contains(o, "compression=none")
-}
-
-// Size is what a table takes on disk now, in bytes: its tablespaces, those of its partitions and
-// of its full-text indexes; see Stat.
-func Size(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, name string) (int64, error) {
-	s, err := Stat(ctx, q, v, schema, name)
-	return s.Bytes, err
 }

@@ -57,6 +57,13 @@ func TestInventory(t *testing.T) {
 			one, err := Find(t.Context(), e.srv, e.srv.Version, e.schema, table.Name)
 			require.NoError(t, err)
 			one.DataFree = table.DataFree // of the system tablespace, which others use too
+			state, err := Stat(t.Context(), e.srv, e.srv.Version, e.schema, table.Name)
+			require.NoError(t, err)
+			require.Equal(t, state, one.State())
+			size, err := state.SizeNow(t.Context(), e.srv, e.srv.Version, e.schema, table.Name)
+			require.NoError(t, err)
+			require.Equal(t, table.FileBytes, size, table.Name)
+			one.state = State{}
 			require.Equal(t, table, one)
 		}
 		features := map[string][]Feature{"plain": nil, "ft": {FullText}, "sp": {Spatial}, "iv": {IndexedVirtual}, "zip": {Compressed}, "nopk": {NoPrimaryKey},

@@ -19,6 +19,8 @@ type Table struct {
 	Partitions int       `json:"partitions,omitempty"`
 	Features   []Feature `json:"features,omitempty"`
 	CreateTime time.Time `json:"create_time"`
+
+	state State // of a table that Find read
 }
 
 // Key is schema.name, for people and for maps; it is not quoted for SQL.

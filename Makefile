@@ -71,7 +71,7 @@ demo: deps-demo build ## Boot a cluster, a chat workspace and the bot; ONCE=1 pl
 bench: deps-test ## Run the benchmarks of the packages that have some
 	@packages=$$(grep -rl --include='*_test.go' '^func Benchmark' $(FOLDERS) | xargs -r -n1 dirname | sort -u | sed 's|^|./|'); \
 	if [ -z "$$packages" ]; then echo 'no package has a benchmark yet'; exit 0; fi; \
-	$(GO) test -p 1 -timeout 30m -run '^$$' -bench . -benchmem $$packages
+	$(GO) test -p 1 -timeout 90m -run '^$$' -bench . -benchmem $$packages
 
 .PHONY: cover
 cover: deps-test ## Test with coverage and print the total

@@ -21,14 +21,20 @@ import (
 	"mysql-recycler/engine/throttle"
 )
 
-// The benchmark's data: tables of the size that the defaults select. With two fifths of the rows deleted,
-// rebuild.min_gain (64 MiB) is met by a file of about 170 MiB.
-var benchRows = []int{750_000, 650_000, 600_000, 600_000}
-
-const (
-	benchRowBytes = 280
-	benchRounds   = 5
+// The benchmarks' data, as rows of tables from which two fifths are deleted. The big ones are of the size
+// that the defaults select: rebuild.min_gain (64 MiB) is met by a file of about 170 MiB. The many ones are
+// 48 tables of 4 to 45 MiB, where what is done between two statements counts most.
+var (
+	bigTables  = []int{750_000, 650_000, 600_000, 600_000}
+	manyTables = func() (rows []int) {
+		for n := range 48 {
+			rows = append(rows, 15_000+70*n*n)
+		}
+		return rows
+	}()
 )
+
+const benchRowBytes = 280
 
 // tool rebuilds all tables of the benchmark's schema on the replica.
 type tool struct {
@@ -42,41 +48,51 @@ type benchEnv struct {
 	*world
 	node   *mysqltest.Node // the replica
 	tables []string        // as a directory lists them, not by size
+	rows   int             // of the biggest
 	plan   engine.Plan
 
 	statements time.Duration // of our last job
+}
+
+// tools are those that BenchmarkJobs and BenchmarkManyTables compare; the first is the measure.
+var tools = []tool{
+	{name: "plain loop of ALTER", run: (*benchEnv).loop},
+	{name: "recycler, 1 at once", job: 1},
+	{name: "recycler, 2 at once", job: 2},
+	{name: "two plain loops", run: (*benchEnv).loops},
+	{name: "mysqlcheck --optimize", run: (*benchEnv).mysqlcheck},
+	{name: "pt-online-schema-change", run: (*benchEnv).ptosc},
 }
 
 // BenchmarkJobs rebuilds the same tables with every tool in turn, on the same servers, with light
 // reads on the replica and light writes on its source going on, and prints the ratio of each to the
 // plain loop. Ours is a whole job, from its start to its end: the walk, the guard, every throttle, the
 // facts in the database. Rounds alternate the tools, so that a noisy machine hits all.
-func BenchmarkJobs(b *testing.B) {
+func BenchmarkJobs(b *testing.B) { benchJobs(b, bigTables, tools, 5) }
+
+// BenchmarkManyTables is BenchmarkJobs on many tables. pt-online-schema-change, which takes a second of its
+// own per table, is left out.
+func BenchmarkManyTables(b *testing.B) { benchJobs(b, manyTables, tools[:len(tools)-1], 3) }
+
+func benchJobs(b *testing.B, data []int, tools []tool, rounds int) {
+	b.Helper()
 	for _, flavor := range []mysqltest.Flavor{mysqltest.MySQL, mysqltest.MariaDB} {
 		b.Run(string(flavor), func(b *testing.B) {
-			e := newBenchEnv(b, flavor)
-			tools := []tool{
-				{name: "plain loop of ALTER", run: (*benchEnv).loop},
-				{name: "recycler, 1 at once", job: 1},
-				{name: "recycler, 2 at once", job: 2},
-				{name: "two plain loops", run: (*benchEnv).loops},
-				{name: "mysqlcheck --optimize", run: (*benchEnv).mysqlcheck},
-				{name: "pt-online-schema-change", run: (*benchEnv).ptosc},
-			}
+			e := newBenchEnv(b, flavor, data)
 			for range b.N {
-				e.compare(b, tools)
+				e.compare(b, tools, rounds)
 			}
 			b.ReportMetric(0, "ns/op")
 		})
 	}
 }
 
-func newBenchEnv(b *testing.B, flavor mysqltest.Flavor) *benchEnv {
+func newBenchEnv(b *testing.B, flavor mysqltest.Flavor, data []int) *benchEnv {
 	b.Helper()
 	var specs []mysqltest.TableSpec
-	e := &benchEnv{}
-	for i, rows := range benchRows {
-		name := fmt.Sprintf("t%d", (i+2)%len(benchRows))
+	e := &benchEnv{rows: slices.Max(data)}
+	for i, rows := range data {
+		name := fmt.Sprintf("t%d", (i+2)%len(data))
 		e.tables = append(e.tables, name)
 		specs = append(specs, mysqltest.TableSpec{Schema: "bench", Name: name, Rows: rows, RowBytes: benchRowBytes, DeletePercent: 40})
 	}
@@ -103,7 +119,7 @@ func newBenchEnv(b *testing.B, flavor mysqltest.Flavor) *benchEnv {
 	e.dispatcher = engine.NewDispatcher(e.options)
 	e.discover("db-2")
 	e.plan = e.world.plan("db-2")
-	require.Len(b, e.plan.Hosts[0].Steps, len(benchRows))
+	require.Len(b, e.plan.Hosts[0].Steps, len(data))
 	return e
 }
 
@@ -116,16 +132,16 @@ type benchRun struct {
 // compare runs all tools in rounds and prints, for each, the median and the range over the rounds of
 // its time, p99 of the reads and worst lag, and of the ratio of its time to the plain loop's in the
 // same round.
-func (e *benchEnv) compare(b *testing.B, tools []tool) {
+func (e *benchEnv) compare(b *testing.B, tools []tool, rounds int) {
 	b.Helper()
 	runs := make([][]benchRun, len(tools))
-	for round := range benchRounds {
+	for round := range rounds {
 		for i := range tools {
 			n := (i + round) % len(tools)
 			runs[n] = append(runs[n], e.measure(b, tools[n]))
 		}
 	}
-	fmt.Printf("\n%s %s, %d tables, %d rounds\n%-26s %8s %22s %14s %11s %18s\n", e.cluster.Flavor, e.cluster.Version, len(e.tables), benchRounds,
+	fmt.Printf("\n%s %s, %d tables, %d rounds\n%-26s %8s %22s %14s %11s %18s\n", e.cluster.Flavor, e.cluster.Version, len(e.tables), rounds,
 		"tool", "time", "ratio (range)", "p99 of reads", "worst lag", "between statements")
 	for n, t := range tools {
 		var ratios, took, p99, lag, between []float64
@@ -143,6 +159,12 @@ func (e *benchEnv) compare(b *testing.B, tools []tool) {
 		b.ReportMetric(median(ratios), name+"-ratio")
 		b.ReportMetric(median(p99), name+"-p99-ms")
 	}
+	const two, check = 2, 4 // their places among the tools
+	var faster []float64
+	for round := range rounds {
+		faster = append(faster, runs[check][round].took.Seconds()/runs[two][round].took.Seconds())
+	}
+	fmt.Printf("%s is %.2f (%.2f-%.2f) times as fast as %s\n", tools[two].name, median(faster), slices.Min(faster), slices.Max(faster), tools[check].name)
 }
 
 // median is the middle value.
@@ -187,7 +209,7 @@ func (e *benchEnv) read(ctx context.Context) []time.Duration {
 	for i := 0; ctx.Err() == nil; i++ {
 		start := time.Now()
 		var n int
-		_ = e.node.DB().QueryRowContext(ctx, "SELECT COUNT(*) FROM bench."+e.tables[i%len(e.tables)]+" WHERE id BETWEEN ? AND ?", i*7919%benchRows[0], i*7919%benchRows[0]+3).Scan(&n)
+		_ = e.node.DB().QueryRowContext(ctx, "SELECT COUNT(*) FROM bench."+e.tables[i%len(e.tables)]+" WHERE id BETWEEN ? AND ?", i*7919%e.rows, i*7919%e.rows+3).Scan(&n)
 		out = append(out, time.Since(start))
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -198,7 +220,7 @@ func (e *benchEnv) read(ctx context.Context) []time.Duration {
 func (e *benchEnv) beat(ctx context.Context) {
 	for i := 0; ctx.Err() == nil; i++ {
 		_ = e.cluster.Nodes[0].Exec(ctx, "UPDATE bench.beat SET at = ?", float64(time.Now().UnixMicro())/1e6)
-		_ = e.cluster.Nodes[0].Exec(ctx, "UPDATE bench."+e.tables[i%len(e.tables)]+" SET payload = REVERSE(payload) WHERE id = ?", i*31%benchRows[0])
+		_ = e.cluster.Nodes[0].Exec(ctx, "UPDATE bench."+e.tables[i%len(e.tables)]+" SET payload = REVERSE(payload) WHERE id = ?", i*31%e.rows)
 		time.Sleep(20 * time.Millisecond)
 	}
 }

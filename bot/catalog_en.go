@@ -355,6 +355,7 @@ var englishMain = map[key]string{
 	kAlertUnwatched:    "Alert: {host} could not be watched while it was worked on ({id}); the statement was killed.",
 	kAlertSetting:      "Alert: a setting of {host} could not be put back ({id}).",
 	kThreadSkipped:     "{table} on {host} is left alone: {why}",
+	kPartsOf:           "{table} ({n} partitions)",
 	kThreadStepFailed:  "{table} on {host} failed: {why}",
 	kThreadStepUnknown: "Nobody can say whether {table} on {host} was rebuilt: {why} The job stops here.",
 	kSettingChanged:    "{name} on {host} is set from {before} to {after} for the work; it is put back at the end.",

@@ -355,6 +355,7 @@ var chineseMain = map[key]string{
 	kAlertUnwatched:    "告警：作业期间无法监视 {host}（{id}），正在执行的语句已被终止。",
 	kAlertSetting:      "告警：{host} 的一项设置未能恢复（{id}）。",
 	kThreadSkipped:     "跳过 {host} 上的 {table}：{why}",
+	kPartsOf:           "{table}（{n} 个分区）",
 	kThreadStepFailed:  "{host} 上的 {table} 失败：{why}",
 	kThreadStepUnknown: "无法确认 {host} 上的 {table} 是否已重建：{why} 任务到此停止。",
 	kSettingChanged:    "{host} 的 {name} 由 {before} 临时改为 {after}，结束后恢复。",

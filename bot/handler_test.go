@@ -162,7 +162,7 @@ func TestEveryClickIsAnsweredToTheClicker(t *testing.T) {
 	require.Contains(t, w.presses(mal, ActionWithdraw, value), "Only the requester can withdraw R-7QK1.")
 	require.Equal(t, approvals.Pending, w.requests[0].State)
 	require.Equal(t, "Your approval of `R-7QK1` counts; `db-prod-3` is next.\n", w.presses(bob, ActionApprove, value))
-	require.Contains(t, w.presses(carol, ActionApprove, value), "该工单已有结论。\nR-7QK1 is already approved by bob at 14:00:12 UTC.")
+	require.Contains(t, w.presses(carol, ActionApprove, value), "R-7QK1 已有结论：已批准（bob，14:00:12 UTC）。")
 	require.Contains(t, w.presses(bob, ActionDeny, value), "R-7QK1 is already approved by bob")
 	require.Empty(t, w.forms)
 	require.Len(t, w.jobs["R-7QK1"], 1)

@@ -355,6 +355,7 @@ const (
 	kAlertUnwatched    key = "alert_unwatched"
 	kAlertSetting      key = "alert_setting"
 	kThreadSkipped     key = "thread_skipped"
+	kPartsOf           key = "parts_of"
 	kThreadStepFailed  key = "thread_step_failed"
 	kThreadStepUnknown key = "thread_step_unknown"
 	kSettingChanged    key = "setting_changed"

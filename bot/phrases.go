@@ -7,11 +7,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"mysql-recycler/approvals"
+	"mysql-recycler/engine"
 )
 
 // phrase is a sentence of the engine, the guard or the approvals, which say it in English where it is
 // known, and its translation. {} stands for a name or a number, which {1}, {2} … of the translation
-// take up in any order. It holds neither "; " nor the end of a sentence, {w} not even a space.
+// take up in any order. It holds neither "; " nor the end of a sentence, {w} not even a space, and {s} is a
+// state.
 type phrase struct{ english, chinese string }
 
 // compiled is a phrase ready to be found.
@@ -19,19 +23,20 @@ type compiled struct {
 	pattern    *regexp.Regexp
 	head, tail string // what it begins and ends with, which is faster to look for
 	chinese    string
+	slots      []string
 	literal    int // characters that must be there: the most exact phrase is tried first
 }
 
 // slot is a place for a name.
-var slot = regexp.MustCompile(`\{w?\}`)
+var slot = regexp.MustCompile(`\{[ws]?\}`)
 
 var phrasebook = sync.OnceValue(func() []compiled {
 	out := make([]compiled, len(phrases))
 	for i, p := range phrases {
 		parts := slot.Split(p.english, -1)
 		head, tail := parts[0], parts[len(parts)-1]
-		pattern := strings.NewReplacer(`\{\}`, `((?:[^;.]|\.[^ ])+?)`, `\{w\}`, `(\S+?)`).Replace(regexp.QuoteMeta(p.english))
-		out[i] = compiled{regexp.MustCompile(`(?s)^` + pattern + `$`), head, tail, p.chinese, len(strings.Join(parts, ""))}
+		pattern := strings.NewReplacer(`\{\}`, `((?:[^;.]|\.[^ ])+?)`, `\{w\}`, `(\S+?)`, `\{s\}`, `(\S+?)`).Replace(regexp.QuoteMeta(p.english))
+		out[i] = compiled{regexp.MustCompile(`(?s)^` + pattern + `$`), head, tail, p.chinese, slot.FindAllString(p.english, -1), len(strings.Join(parts, ""))}
 	}
 	slices.SortStableFunc(out, func(a, b compiled) int { return cmp.Compare(b.literal, a.literal) })
 	return out
@@ -66,6 +71,17 @@ func (l Locale) words(s string) string {
 	return s
 }
 
+// state is the word for a state of a request, a job, a table or a schedule that stands in a sentence.
+func (l Locale) state(s string) string {
+	if k, ok := requestStates[approvals.State(s)]; ok {
+		return l.text(k, nil)
+	}
+	if k, ok := jobStates[engine.JobState(s)]; ok {
+		return l.text(k, nil)
+	}
+	return cmp.Or(otherStates[s], s)
+}
+
 // whole translates one sentence. Inside another it has lost its full stop, at the end of several it has
 // got one.
 func whole(s string) (string, bool) {
@@ -92,7 +108,10 @@ func translated(s string) (string, bool) {
 		}
 		names := make([]string, 0, 2*len(m))
 		for i, v := range m[1:] {
-			if strings.Contains(v, " ") {
+			switch {
+			case p.slots[i] == "{s}":
+				v = Chinese.state(v)
+			case strings.Contains(v, " "):
 				v = Chinese.words(v)
 			}
 			names = append(names, "{"+strconv.Itoa(i+1)+"}", v)

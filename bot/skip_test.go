@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -83,4 +84,29 @@ func TestSinglePartitions(t *testing.T) {
 	require.Equal(t, 1, skipped)
 	require.Contains(t, w.says(alice, `skip R-7QK1 "shop.events (p2024_01)"`), "has ended")
 	require.Equal(t, "`shop.events (p2024_02)` on db-prod-3 is left alone.\n", w.says(alice, `skip R-7QK1 "shop.events (p2024_02)"`))
+}
+
+// A table of many partitions that is left alone takes one reply, not one per partition.
+func TestSkippedPartitionsAreOneReply(t *testing.T) {
+	t.Parallel()
+	w := ready(t)
+	w.settings.Policy.AllowCopy = true
+	parted(&w.found[0])
+	w.says(alice, "run db-prod-3 --schema shop")
+	w.tells()
+	w.clicks(bob, "R-7QK1/card", ActionApprove)
+	w.moves("R-7QK1", engine.JobRunning, engine.EventJobStarted, "", nil)
+	require.Contains(t, w.says(bob, "skip R-7QK1 events"), "is left alone")
+	for i := range w.job("R-7QK1").Steps {
+		st := &w.job("R-7QK1").Steps[i]
+		if st.Skip == "" {
+			continue
+		}
+		st.State, st.Reason = engine.StepSkipped, "bob asked for it"
+		w.append(engine.Event{Kind: engine.EventStepSkipped, RequestID: "R-7QK1", JobID: "R-7QK1", Step: st.Seq})
+		w.tells()
+	}
+	thread := w.thread("R-7QK1/card")
+	require.Equal(t, 1, strings.Count(thread, "is left alone"), thread)
+	require.Contains(t, thread, "`shop.events (2 partitions)` on `db-prod-3` is left alone: bob asked for it")
 }

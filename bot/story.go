@@ -276,9 +276,35 @@ func (s *scene) stepEnded() ([]Post, error) {
 	if !ok {
 		return nil, nil
 	}
+	if s.e.Kind == engine.EventStepSkipped && st.Plan.Partition != "" && st.Skip != "" {
+		return s.partsSkipped(st)
+	}
 	k := map[engine.EventKind]key{engine.EventStepSkipped: kThreadSkipped, engine.EventStepFailed: kThreadStepFailed,
 		engine.EventStepUnknown: kThreadStepUnknown}[s.e.Kind]
 	return s.said(k, args{"table": code(st.Plan.Name()), "host": code(s.job.Host), "why": plain(clip(s.l.words(st.Reason), 900))})
+}
+
+// partsSkipped tells in one reply, which is edited, all partitions of a table that are left alone because
+// people asked for it.
+func (s *scene) partsSkipped(st engine.Step) ([]Post, error) {
+	first, n := 0, 0
+	for _, o := range s.job.Steps {
+		if o.Plan.TableName() != st.Plan.TableName() {
+			continue
+		}
+		if first == 0 {
+			first = o.Seq
+		}
+		if o.State == engine.StepSkipped && o.Skip != "" {
+			n++
+		}
+	}
+	table := code(st.Plan.Name())
+	if n > 1 {
+		table = code(s.l.text(kPartsOf, args{"table": plain(st.Plan.TableName()), "n": plainInt(n)}))
+	}
+	return s.post(fmt.Sprintf("skipped-%s-%d", s.job.ID, first),
+		notice(s.l, kThreadSkipped, args{"table": table, "host": code(s.job.Host), "why": plain(clip(s.l.words(st.Reason), 900))}))
 }
 
 // setting tells a server setting that was changed or put back.

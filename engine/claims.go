@@ -90,9 +90,9 @@ func (b beside) Free(ctx context.Context) (throttle.Space, error) {
 }
 
 // gate is the throttle of one table's start.
-func (h *host) gate(limits throttle.Limits, mine *claim) *throttle.Throttle {
+func (h *host) gate(mine *claim) *throttle.Throttle {
 	d := h.load.disks
-	return throttle.New(limits, h.load.target, h.load.downstream, throttle.Disks{
+	return h.throttle.With(throttle.Disks{
 		Data: beside{of: d.Data, other: d.Temp, claims: &h.claims, mine: mine},
 		Temp: beside{of: d.Temp, other: d.Data, temp: true, claims: &h.claims, mine: mine},
 	})

@@ -34,7 +34,7 @@ type Options struct {
 	Owner       string                                      // this process, unique per start
 	LeaseTTL    time.Duration                               // 15 s
 	Heartbeat   time.Duration                               // 1 s: how fast a person's wish is seen
-	WatchEvery  time.Duration                               // 300 ms: how fast a promotion is seen
+	WatchEvery  time.Duration                               // 300 ms, full looks each 500 ms: how fast a promotion is seen
 	Reconnect   time.Duration                               // 10 min: how long a lost server is waited for
 	Now         func() time.Time                            // time.Now; maintenance windows are told by it
 	Log         *zap.Logger

@@ -6,8 +6,8 @@
 //	snapshot ─▶ Planner ─▶ Plan (frozen, digest) ─▶ approval (elsewhere) ─▶ Job ─▶ Dispatcher
 //	                                                                               │ one step at a time:
 //	                 look at the server ─▶ adopt what an earlier run finished      │
-//	                 ask the guard on the executing session                        │
-//	                 wait for the throttle                                         │
+//	                 wait for the throttle ─▶ is it the table that was approved?   │
+//	                 ask the guard on the executing session ─▶ store the mark      │
 //	                 rebuild, watched by the guard                                 │
 //	                 write the fact (bytes before and after) ◀─────────────────────┘
 //

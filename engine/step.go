@@ -59,12 +59,14 @@ func (r *run) skipWished(ctx context.Context) error {
 
 // attempt tries to rebuild one table.
 func (w *worker) attempt(ctx context.Context, s *Step) (again bool, err error) {
-	if err := w.open(ctx, s); err != nil {
-		return false, err
+	if w.fence == nil || s.State != StepPending {
+		if err := w.open(ctx, s); err != nil {
+			return false, err
+		}
 	}
 	room := w.h.claims.take(s)
 	defer w.h.claims.release(room)
-	gate := w.h.gate(w.job.Plan.Limits, room)
+	gate := w.h.gate(room)
 	t := w.task(s)
 	if s.State == StepPending {
 		if err := w.await(ctx, w.h, gate, s, false); err != nil {

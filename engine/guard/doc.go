@@ -18,8 +18,9 @@
 // A Cache remembers refusals (never permission) of what Permit and Watch found, for early answers;
 // the guard itself does not read it.
 //
-// Permit probes the server on the session that will run the statement and asks everybody; Watch
-// does the same on a connection of its own while the statement runs.
+// Permit probes the server on the session that will run the statement and asks everybody. While
+// statements run a Lookout does the same on connections of its own: the settings alone at every tick,
+// everything at three fifths of that rate.
 //
 // # Failure behaviour
 //

@@ -41,7 +41,7 @@ func (l *Lookout) Close() {
 }
 
 // Watch looks at the server until ctx is done (nil) or the guard refuses (*Refused). The caller kills
-// the statement.
+// the statement. The first look comes after a tick: Permit looked just before.
 //
 // Its lookers do not wait for each other. The pulse asks one small statement that never waits, and sees
 // read_only go off and another server answer: at every tick, at least each 500 ms. The full look asks
@@ -117,6 +117,13 @@ func watch(ctx context.Context, name string, every time.Duration, look func() Ve
 	defer ticker.Stop()
 	blind := 0
 	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-refused:
+			return nil
+		case <-ticker.C:
+		}
 		switch v := look(); {
 		case ctx.Err() != nil:
 			return nil
@@ -126,13 +133,6 @@ func watch(ctx context.Context, name string, every time.Duration, look func() Ve
 			return &Refused{Host: name, Verdict: v}
 		default:
 			blind++
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-refused:
-			return nil
-		case <-ticker.C:
 		}
 	}
 }
@@ -146,14 +146,14 @@ type eye struct {
 	has  dbconn.Facts // what the server of this connection told of itself; the pulse's only
 }
 
-// idle bounds how long a connection that nobody used is trusted.
-const idle = 30 * time.Second
+// idleLimit bounds how long a connection that nobody used is trusted.
+const idleLimit = 30 * time.Second
 
 // look is one look within probeBound.
 func (y *eye) look(ctx context.Context, do func(context.Context, *dbconn.Session) Verdict) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, probeBound)
 	defer cancel()
-	if time.Since(y.used) > idle {
+	if time.Since(y.used) > idleLimit {
 		y.close()
 	}
 	if y.sess == nil {

@@ -13,24 +13,33 @@ import (
 	"mysql-recycler/engine/throttle"
 )
 
-// gauge measures a running rebuild by the size of the file it writes. The server's own stages
-// stand still for most of the time on 8.0.27+ and are empty on MariaDB; they give the phase's name.
+// gauge measures a running rebuild: one that copies by the rows that the server says it has copied, where
+// it says so, and any other by the size of the file it writes. For those the server's own stages stand
+// still for most of the time on 8.0.27+ and are empty on MariaDB; they give the phase's name.
 type gauge struct {
 	srv        *dbconn.Server
 	t          Task
 	connection uint64
 	samples    []point
 	name       tablespace.DiskName
-	tail       time.Time // when the file had reached its predicted size
+	tail       time.Time // when all was written
+	reached    float64   // Fraction never goes back
 }
 
-// point is the size of the new file at a time.
+// point is how much was written at a time.
 type point struct {
 	at    time.Time
 	bytes int64
+	share float64 // of what is to be written
 }
 
-// writing is the share of the time in which the file grows; flushing and committing follow
+// work is what the server says of the statement.
+type work struct {
+	phase  string
+	copied float64 // share of the rows; 0: it does not say
+}
+
+// writing is the share of the time in which the file is written; flushing and committing follow
 // (measured on 5.7 to 9.7 and MariaDB: a quarter to a third).
 const writing = 0.75
 
@@ -48,37 +57,40 @@ func (g *gauge) read(ctx context.Context) (Progress, bool) {
 	if err != nil {
 		return Progress{}, false
 	}
-	return g.progress(time.Now(), bytes, g.phase(ctx)), true
+	return g.progress(time.Now(), bytes, g.work(ctx)), true
 }
 
-// progress turns a size into a fraction, a rate and a time to go.
-func (g *gauge) progress(now time.Time, bytes int64, phase string) Progress {
-	g.samples = append(g.samples, point{now, bytes})
+// progress turns a size, and what the server says, into a fraction, a rate and a time to go.
+func (g *gauge) progress(now time.Time, bytes int64, w work) Progress {
+	share := w.copied
+	if share == 0 && g.t.Predicted > 0 {
+		share = float64(bytes) / float64(g.t.Predicted)
+	}
+	g.samples = append(g.samples, point{now, bytes, share})
 	for len(g.samples) > 2 && now.Sub(g.samples[0].at) > rateOver {
 		g.samples = g.samples[1:]
 	}
-	p := Progress{Phase: phase, Bytes: bytes}
+	p := Progress{Phase: w.phase, Bytes: bytes}
 	first := g.samples[0]
-	if d := now.Sub(first.at).Seconds(); d > 0 && bytes > first.bytes {
-		p.Rate = float64(bytes-first.bytes) / d
+	seconds := now.Sub(first.at).Seconds()
+	if seconds > 0 && bytes > first.bytes {
+		p.Rate = float64(bytes-first.bytes) / seconds
 	}
-	if g.t.Predicted <= 0 {
-		return p
-	}
-	share := float64(bytes) / float64(g.t.Predicted)
-	if share < 1 {
+	switch {
+	case share < 1:
 		p.Fraction = share * writing
-		if p.Rate > 0 {
-			left := float64(g.t.Predicted-bytes) / p.Rate
-			p.ETA = time.Duration((left + float64(g.t.Predicted)/p.Rate*(1-writing)/writing) * float64(time.Second)).Round(time.Second)
+		if seconds > 0 && share > first.share {
+			all := seconds / (share - first.share)
+			p.ETA = time.Duration((all*(1-share) + all*(1-writing)/writing) * float64(time.Second)).Round(time.Second)
 		}
-		return p
+	default: // the rest approaches 0.99 and never says 1: only the server's OK does
+		if g.tail.IsZero() {
+			g.tail = now
+		}
+		p.Fraction = writing + (0.99-writing)*(1-math.Exp(-now.Sub(g.tail).Seconds()/20))
 	}
-	if g.tail.IsZero() {
-		g.tail = now
-	}
-	// The rest approaches 0.99 and never says 1: only the server's OK does.
-	p.Fraction = writing + (0.99-writing)*(1-math.Exp(-now.Sub(g.tail).Seconds()/20))
+	g.reached = max(g.reached, p.Fraction)
+	p.Fraction = g.reached
 	return p
 }
 
@@ -112,24 +124,44 @@ func (g *gauge) files(ctx context.Context) (files []tablespace.NewFile, err erro
 	return files, nil
 }
 
-// phase is what the server says the connection does: the stage of performance_schema where its
+// work is what the server says the connection does: the stage of performance_schema where its
 // consumer is on, else the state in the process list.
-func (g *gauge) phase(ctx context.Context) string {
+func (g *gauge) work(ctx context.Context) work {
 	if g.srv.Version.Flavor == dbconn.MySQL && g.srv.Facts().On("performance_schema") {
-		if s := g.stage(ctx); s != "" {
-			return g.explain(ctx, s)
+		if w := g.stage(ctx); w.phase != "" {
+			w.phase = g.explain(ctx, w.phase)
+			return w
 		}
 	}
+	w := work{phase: "running"}
 	list, err := processes(ctx, g.srv)
 	if err != nil {
-		return "running"
+		return w
 	}
 	for _, p := range list {
 		if id, ok := p.Int("Id"); ok && uint64(id) == g.connection && p.Text("State") != "" {
-			return g.explain(ctx, p.Text("State"))
+			w.phase = g.explain(ctx, p.Text("State"))
 		}
 	}
-	return "running"
+	if g.srv.Version.Flavor == dbconn.MariaDB && g.t.Method.Algorithm == Copy {
+		w.copied = g.copying(ctx)
+	}
+	return w
+}
+
+// copying is MariaDB's own report of a copy: 1 is the stage in which it copies, what follows is our tail.
+// https://mariadb.com/kb/en/progress-reporting/
+func (g *gauge) copying(ctx context.Context) float64 {
+	var stage int
+	var percent float64
+	err := g.srv.QueryRowContext(ctx, "SELECT STAGE, PROGRESS FROM information_schema.PROCESSLIST WHERE ID = ? AND MAX_STAGE > 1", g.connection).Scan(&stage, &percent)
+	switch {
+	case err != nil:
+		return 0
+	case stage > 1:
+		return 1
+	}
+	return percent / 100
 }
 
 // lockState is the state of a statement that waits for a metadata lock.
@@ -154,19 +186,26 @@ func (g *gauge) explain(ctx context.Context, state string) string {
 }
 
 // stageSQL is the newest stage of a connection. The consumer is off by default and is not switched
-// on for it: it is a global setting, and the phase is only decoration.
-const stageSQL = `SELECT e.EVENT_NAME FROM performance_schema.events_stages_current e
+// on for it: it is a global setting, and the file tells as much.
+const stageSQL = `SELECT e.EVENT_NAME, COALESCE(e.WORK_COMPLETED, 0), COALESCE(e.WORK_ESTIMATED, 0) FROM performance_schema.events_stages_current e
  JOIN performance_schema.threads t USING (THREAD_ID) WHERE t.PROCESSLIST_ID = ? ORDER BY e.EVENT_ID DESC LIMIT 1`
 
-// stage is the name of the stage, empty when performance_schema does not tell.
-func (g *gauge) stage(ctx context.Context) string {
+// copyStage is the stage whose work is counted in rows.
+const copyStage = "copy to tmp table"
+
+// stage is the stage of the connection, without a name when performance_schema does not tell.
+func (g *gauge) stage(ctx context.Context) work {
 	var name string
-	if err := g.srv.QueryRowContext(ctx, stageSQL, g.connection).Scan(&name); err != nil {
-		return ""
+	var completed, estimated float64
+	if err := g.srv.QueryRowContext(ctx, stageSQL, g.connection).Scan(&name, &completed, &estimated); err != nil {
+		return work{}
 	}
-	name = name[strings.LastIndexByte(name, '/')+1:]
-	if i := strings.Index(name, "("); i > 0 { // "alter table (read PK and internal sort)"
-		name = strings.TrimSuffix(name[i+1:], ")")
+	w := work{phase: name[strings.LastIndexByte(name, '/')+1:]}
+	if w.phase == copyStage && estimated > 0 { // estimated from statistics, so that it can be less than there are
+		w.copied = min(1, completed/estimated)
 	}
-	return name
+	if i := strings.Index(w.phase, "("); i > 0 { // "alter table (read PK and internal sort)"
+		w.phase = strings.TrimSuffix(w.phase[i+1:], ")")
+	}
+	return w
 }

@@ -214,7 +214,7 @@ func TestProgressNeverDone(t *testing.T) {
 	g := newGauge(nil, Task{Predicted: 100 << 20}, 1)
 	now, last := time.Now(), 0.0
 	for i := range 120 {
-		p := g.progress(now.Add(time.Duration(i)*time.Second), min(int64(i)*4<<20, 120<<20), "")
+		p := g.progress(now.Add(time.Duration(i)*time.Second), min(int64(i)*4<<20, 120<<20), work{})
 		require.GreaterOrEqual(t, p.Fraction, last)
 		require.Less(t, p.Fraction, 1.0)
 		last = p.Fraction
@@ -224,6 +224,18 @@ func TestProgressNeverDone(t *testing.T) {
 		}
 	}
 	require.Greater(t, last, 0.95)
+
+	// What the server says of a copy counts more than the size of its file, which may be predicted wrongly.
+	g = newGauge(nil, Task{Predicted: 100 << 20}, 1)
+	for i := range 6 {
+		p := g.progress(now.Add(time.Duration(i)*time.Second), int64(i)*20<<20, work{copied: float64(i) * 0.1})
+		require.InDelta(t, 0.75*0.1*float64(i), p.Fraction, 0.001)
+		if i == 5 {
+			require.InDelta(t, 5+10.0/3, p.ETA.Seconds(), 1)
+		}
+	}
+	require.InDelta(t, 0.75, g.progress(now.Add(7*time.Second), 0, work{copied: 1}).Fraction, 0.001)
+	require.GreaterOrEqual(t, g.progress(now.Add(8*time.Second), 0, work{copied: 0.2}).Fraction, 0.75, "never back")
 }
 
 func TestChannelStatements(t *testing.T) {

@@ -122,7 +122,7 @@ const phaseLimit = 200 * time.Millisecond
 func (w *watch) phase() string {
 	ctx, cancel := context.WithTimeout(context.Background(), phaseLimit)
 	defer cancel()
-	return w.gauge.phase(ctx)
+	return w.gauge.work(ctx).phase
 }
 
 // send runs the statement on the pinned session.

@@ -7,7 +7,8 @@
 //	During repeats the checks that make sense beside a running statement; *Critical ends it
 //
 // A native ALTER cannot be paused, so most limits are gates between tables. Beside a running
-// statement only three are looked at: lag, free disk, and that by their critical bounds.
+// statement only two are looked at: lag and free disk, by their critical bounds. What concerns the server
+// as a whole (lag, threads, history) is asked at most once a second as long as it holds nothing back.
 //
 // # Signals
 //

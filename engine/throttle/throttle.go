@@ -2,6 +2,7 @@ package throttle
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"mysql-recycler/engine/dbconn"
@@ -46,6 +47,31 @@ type Throttle struct {
 	disks      Disks
 
 	every time.Duration // between two looks
+	calm  *calm
+}
+
+// calm is when nothing of what concerns the server as a whole held a start back. Where many small tables
+// start within a second it is not asked for each.
+type calm struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+// calmFor is how long that serves: short against limits of seconds.
+const calmFor = time.Second
+
+// lasts reports whether it was just so.
+func (c *calm) lasts() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.at) < calmFor
+}
+
+// note remembers that it is so now.
+func (c *calm) note() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = time.Now()
 }
 
 // lookEvery is the time between two looks: short against a lag limit of seconds, and a handful of
@@ -57,7 +83,14 @@ const lookTimeout = 5 * time.Second
 
 // New makes a Throttle.
 func New(limits Limits, target Node, downstream []Node, disks Disks) *Throttle {
-	return &Throttle{limits: limits, target: target, downstream: downstream, disks: disks, every: lookEvery}
+	return &Throttle{limits: limits, target: target, downstream: downstream, disks: disks, every: lookEvery, calm: &calm{}}
+}
+
+// With is the same throttle with other disks.
+func (t *Throttle) With(disks Disks) *Throttle {
+	w := *t
+	w.disks = disks
+	return &w
 }
 
 // Check looks once whether the table may be started now.
@@ -65,9 +98,14 @@ func (t *Throttle) Check(ctx context.Context, table Table) Verdict {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	var v Verdict
-	t.checkLag(ctx, table, &v)
-	t.checkThreads(ctx, &v)
-	t.checkHistory(ctx, &v)
+	if !t.calm.lasts() {
+		t.checkLag(ctx, table, &v)
+		t.checkThreads(ctx, &v)
+		t.checkHistory(ctx, &v)
+		if !v.Throttled && !table.ApplierStopped { // then all was looked at
+			t.calm.note()
+		}
+	}
 	t.checkTransactions(ctx, table, &v)
 	t.checkDisk(ctx, table, &v)
 	return v

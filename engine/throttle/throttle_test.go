@@ -24,6 +24,7 @@ func TestThrottle(t *testing.T) {
 		require.NoError(t, e.primary.Exec(t.Context(), "INSERT INTO shop.t VALUES (1, 0)"))
 		require.NoError(t, e.WaitReplicated(t.Context()))
 		t.Run("quiet", func(t *testing.T) { e.quiet(t) })
+		t.Run("calm", func(t *testing.T) { e.calm(t) })
 		t.Run("lag", func(t *testing.T) { e.lag(t) })
 		t.Run("downstream", func(t *testing.T) { e.downstream(t) })
 		t.Run("transactions", func(t *testing.T) { e.transactions(t) })
@@ -52,6 +53,36 @@ func (e *env) quiet(t *testing.T) {
 	v := th.Check(t.Context(), table)
 	require.False(t, v.Throttled, v.String())
 	require.NoError(t, th.Wait(t.Context(), table, func(v Verdict) { t.Error("told of", v) }))
+}
+
+// calm: what concerns the server as a whole is asked once for many tables that start within a second, and
+// again after it.
+func (e *env) calm(t *testing.T) {
+	asked := func() (n int) {
+		rows, err := e.replica.DB().QueryContext(t.Context(), "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_show_slave_status', 'Com_show_replica_status')")
+		require.NoError(t, err)
+		defer func() { require.NoError(t, rows.Close()) }()
+		for rows.Next() {
+			var name string
+			var times int
+			require.NoError(t, rows.Scan(&name, &times))
+			n += times
+		}
+		require.NoError(t, rows.Err())
+		return n
+	}
+	th := New(everything, e.node(), nil, Disks{})
+	require.False(t, th.Check(t.Context(), table).Throttled)
+	first := asked()
+	for range 5 {
+		require.False(t, th.With(Disks{Data: Fixed(1 << 40)}).Check(t.Context(), table).Throttled)
+	}
+	require.Equal(t, first, asked())
+	require.True(t, th.With(Disks{Data: Fixed(1)}).Check(t.Context(), Table{Schema: "shop", Name: "t", NeedBytes: 1}).Throttled, "what concerns the table is asked each time")
+	e.applier(t, false)
+	defer e.applier(t, true)
+	require.Eventually(t, func() bool { return th.Check(t.Context(), table).Throttled }, 3*calmFor, 50*time.Millisecond)
+	require.True(t, th.Check(t.Context(), table).Throttled, "nothing else is remembered")
 }
 
 // lag: a stopped applier is not "no lag", neither before a start nor when told to ignore it; beside

@@ -59,16 +59,9 @@ test: deps-test ## Vet and test everything, on real servers and a real browser
 .PHONY: test-race
 test-race: deps-test deps-race ## Run the race detector where goroutines meet
 	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -skip '$(RACE_SKIP)' $(RACE)
-	@$(MAKE) --no-print-directory -j2 -Otarget race-engine race-storage race-program
-
-# Two at once, like the packages of one go test.
-.PHONY: race-engine race-storage race-program
-race-engine:
-	CGO_ENABLED=1 $(GO) test -race -p 1 -timeout 10m -skip 'KilledAtRandom' -run '$(RACE_ENGINE)' ./engine
-race-storage:
-	CGO_ENABLED=1 $(GO) test -race -p 1 -timeout 10m -run '$(RACE_STORAGE)' ./approvals ./storage ./storage/backup
-race-program:
-	CGO_ENABLED=1 $(GO) test -race -p 1 -timeout 10m -run '$(RACE_PROGRAM)' ./cmd/recycler
+	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -skip 'KilledAtRandom' -run '$(RACE_ENGINE)' ./engine
+	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -run '$(RACE_STORAGE)' ./approvals ./storage ./storage/backup
+	CGO_ENABLED=1 $(GO) test -race $(TEST_FLAGS) -run '$(RACE_PROGRAM)' ./cmd/recycler
 
 .PHONY: demo
 demo: deps-demo build ## Boot a cluster, a chat workspace and the bot; ONCE=1 plays and checks the story (within WITHIN=3m), FLAVOR=mysql on MySQL

@@ -49,6 +49,15 @@ func (w *world) asked(file string) []string {
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
+// written waits until a hook has written down what it was asked; its file is made a moment before.
+func written(t *testing.T, file string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		info, err := os.Stat(file)
+		return err == nil && info.Size() > 0
+	}, 60*time.Second, 5*time.Millisecond)
+}
+
 // A node is taken out of service before its first statement and put back after the last, however
 // the job ends and whoever comes next.
 func TestNodeHooks(t *testing.T) {
@@ -133,14 +142,14 @@ func TestNodeHooksAcrossAPause(t *testing.T) {
 	var one int
 	require.NoError(t, lock.QueryRowContext(t.Context(), "SELECT GET_LOCK('recycler:0', 10)").Scan(&one))
 	end := w.background(t.Context(), id)
-	require.Eventually(t, func() bool { _, err := os.Stat(first); return err == nil }, 30*time.Second, 5*time.Millisecond)
+	written(t, first)
 	_, err = w.facts.Want(t.Context(), id, engine.WantPause, bob)
 	require.NoError(t, err)
 	w.state(id, engine.JobPaused)
 	require.Equal(t, []string{"before_node db-2", "after_node db-2"}, w.asked(first))
 	_, err = w.facts.Want(t.Context(), id, engine.WantRun, bob)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { _, err := os.Stat(first); return err == nil }, 30*time.Second, 5*time.Millisecond)
+	written(t, first)
 	_, err = w.facts.Want(t.Context(), id, engine.WantCancel, bob)
 	require.NoError(t, err)
 	require.NoError(t, end())
@@ -166,7 +175,7 @@ func TestKilledBehindTheHooks(t *testing.T) {
 		id := w.recycle("db-2", p)
 		c, out := w.process(order{Job: id, Hooks: []string{first, second}})
 		require.NoError(t, c.Start())
-		require.Eventually(t, func() bool { _, err := os.Stat(second); return err == nil }, 60*time.Second, 5*time.Millisecond)
+		written(t, second)
 		require.NoError(t, c.Process.Kill())
 		require.EqualError(t, c.Wait(), "signal: killed", out)
 		require.Equal(t, engine.JobRunning, w.job(id).State)

@@ -36,8 +36,11 @@ func TestCapsOfAJob(t *testing.T) {
 	require.ErrorAs(t, err, &no)
 	require.Equal(t, "nothing_to_do", no.Code)
 
-	// The first table takes longer than the job may start others: it ends, and the second is left alone.
-	w.adjust = func(s *engine.ClusterSettings) { s.Bounds.Time, s.LockWait = time.Hour, 5*time.Minute }
+	// The first table takes longer than the job may start others: it ends, and the second is left alone
+	// without waiting for the lag, which would hold it back.
+	w.adjust = func(s *engine.ClusterSettings) {
+		s.Bounds.Time, s.LockWait, s.Limits.MaxLag = time.Hour, 5*time.Minute, 10*time.Second
+	}
 	id := w.recycle("db-2", w.plan("db-2"))
 	var late atomic.Int64
 	w.options.Now = func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
@@ -46,6 +49,8 @@ func TestCapsOfAJob(t *testing.T) {
 	end := w.background(t.Context(), id)
 	w.running(1)
 	late.Store(int64(2 * time.Hour))
+	require.NoError(t, w.cluster.Nodes[1].Exec(t.Context(), "STOP SLAVE SQL_THREAD"))
+	time.Sleep(1100 * time.Millisecond) // the throttle trusts its last look for a second
 	free()
 	require.NoError(t, end())
 	j := w.job(id)

@@ -69,6 +69,9 @@ func (w *worker) attempt(ctx context.Context, s *Step) (again bool, err error) {
 	gate := w.h.gate(room)
 	t := w.task(s)
 	if s.State == StepPending {
+		if reason := w.ruledOut(s); reason != "" {
+			return false, w.skip(ctx, s, reason)
+		}
 		if err := w.await(ctx, w.h, gate, s, false); err != nil {
 			return false, err
 		}

@@ -9,14 +9,19 @@ import (
 	"mysql-recycler/engine/tablespace"
 )
 
+// ruledOut says why a table is left alone whatever the server shows: it need not wait for its turn.
+func (r *run) ruledOut(s *Step) string {
+	if s.Plan.Method.Kind == rebuild.Leave {
+		return s.Plan.Method.Reason
+	}
+	return r.outOfBounds(s)
+}
+
 // unfit says why a table or partition is no longer the one that was approved; empty when it still is, and
 // then with what was seen of it. What a partition holds may have changed with its bounds; that shows in
 // its size.
 func (r *run) unfit(ctx context.Context, h *host, s *Step) (now tablespace.State, reason string, err error) {
-	if s.Plan.Method.Kind == rebuild.Leave {
-		return now, s.Plan.Method.Reason, nil
-	}
-	if reason := r.outOfBounds(s); reason != "" {
+	if reason := r.ruledOut(s); reason != "" {
 		return now, reason, nil
 	}
 	what, choose := "table", rebuild.Choose

@@ -147,9 +147,9 @@ func TestKillPartition(t *testing.T) {
 		require.Equal(t, Killed, res.Outcome)
 		require.True(t, task.Mark.set())
 		require.Empty(t, res.Late)
-		now := e.part(t, "t", oddName)
-		require.Equal(t, before.Spaces, now.Spaces)
-		require.Equal(t, before.Newest, now.Newest)
+		require.Equal(t, before.Spaces, e.part(t, "t", oddName).Spaces)
+		require.Eventually(t, func() bool { return e.part(t, "t", oddName).Newest == before.Newest }, 10*time.Second, 20*time.Millisecond,
+			"the server's list of files follows a moment later")
 		left, err := f.cleared(task)
 		require.NoError(t, err)
 		require.Empty(t, left)

@@ -17,9 +17,9 @@
 // shift ends when people pause the job or the maintenance window closes; settings are put back until the
 // next one, and hooks when the host has caught up. What cannot be put back, because a server or a source
 // of truth is away, is tried again every minute; only a host that is seen to be a primary keeps what it
-// has. A server that was upgraded since the plan, or restarted under the job, is asked about anew. A
-// request for a
-// cluster has one job per host, leaves first; the store hands over the next when one has succeeded.
+// has. A server that was upgraded since the plan, or restarted under the job, is asked about anew.
+//
+// A request for a cluster has one job per host, leaves first; the store hands over the next when one has succeeded.
 // When one has not, those that have not started are ended, and those that run beside it (Bounds.AtOnce)
 // end their running table and pause until a person resumes or cancels them. A host leaves service only
 // while Plan.MinServing other replicas serve; one that has fewer others is refused, also by the plan.

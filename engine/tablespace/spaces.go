@@ -38,6 +38,10 @@ func (s space) base() string {
 	return s.name
 }
 
+// of reports whether the tablespace is that of a table, or of one of its partitions. A table can be called
+// a#p#b.
+func (s space) of(table DiskName) bool { return s.name == table.String() || s.base() == table.String() }
+
 // partitionAt is where the partition part of a tablespace or statistics name begins, or -1. It is
 // written #P# on MariaDB and before 8.0, #p# since. The last one counts: where names are not
 // encoded, a table can be called a#p#b.
@@ -243,10 +247,9 @@ func spacesOf(ctx context.Context, q dbconn.Querier, v dbconn.Version, schema, n
 		if err := rows.Scan(&one.name, &one.id); err != nil {
 			return Spaces{}, fmt.Errorf("read the tablespaces of %s.%s: %w", schema, name, err)
 		}
-		if one.name != full && one.base() != full || one.id == 0 {
-			continue
+		if one.of(disk) && one.id != 0 {
+			s.add(one.id)
 		}
-		s.add(one.id)
 	}
 	return s, rows.Err()
 }
@@ -292,7 +295,7 @@ func growsFor(s space, name DiskName, connection uint64) bool {
 	base := s.base()
 	temporary, ok := strings.CutPrefix(base, name.Schema+"/#sql")
 	if !ok {
-		return base == name.String() || s.name == name.String()
+		return s.of(name)
 	}
 	hex := strconv.FormatUint(connection, 16)
 	return strings.HasSuffix(temporary, "-"+hex) || strings.HasSuffix(temporary, "_"+hex) || strings.HasPrefix(temporary, "-ib")

@@ -57,7 +57,7 @@ func (s State) SizeNow(ctx context.Context, q dbconn.Querier, v dbconn.Version, 
 		}
 		var bytes int64
 		for _, sp := range list {
-			if sp.name == disk.String() || sp.base() == disk.String() {
+			if sp.of(disk) {
 				bytes += sp.bytes(s.sparse)
 			}
 		}
